@@ -1,0 +1,209 @@
+//! One open file, read or written at given positions by any number of threads.
+
+use std::fs::{File, OpenOptions};
+use std::path::{Path, PathBuf};
+
+use crate::checksum::Sha256Stream;
+use crate::context::Context;
+use crate::error::{KernelError, Result, Status};
+use crate::files::IO_CHUNK_BYTES;
+
+/// A file open for reading.
+#[derive(Debug)]
+pub struct InputFile {
+    file: File,
+    path: PathBuf,
+}
+
+impl InputFile {
+    /// Opens a regular file; a folder, device or pipe is refused.
+    pub fn open(path: &Path) -> Result<Self> {
+        let file = File::open(path).map_err(|cause| KernelError::io("open", path, &cause))?;
+        let metadata = file.metadata().map_err(|cause| KernelError::io("look at", path, &cause))?;
+        if !metadata.is_file() {
+            return Err(
+                KernelError::new(Status::Io, format!("\"{}\" is not a regular file", path.display())).at_path(path)
+            );
+        }
+        Ok(Self { file, path: path.to_path_buf() })
+    }
+
+    /// The path it was opened by.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Its size now, in bytes.
+    pub fn size(&self) -> Result<u64> {
+        Ok(self.file.metadata().map_err(|cause| KernelError::io("look at", &self.path, &cause))?.len())
+    }
+
+    /// Fills `buffer` from byte `offset` on. [`Status::FileCutShort`] if the file ends before.
+    pub fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> Result<()> {
+        let mut filled = 0;
+        while filled < buffer.len() {
+            let position = offset + filled as u64;
+            match read_at(&self.file, &mut buffer[filled..], position) {
+                Ok(0) => {
+                    return Err(KernelError::new(
+                        Status::FileCutShort,
+                        format!(
+                            "\"{}\" ends at byte {position}, but bytes up to {} were there before",
+                            self.path.display(),
+                            offset + buffer.len() as u64
+                        ),
+                    )
+                    .at_path(&self.path)
+                    .at_offset(position));
+                }
+                Ok(count) => filled += count,
+                Err(cause) if cause.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(cause) => return Err(KernelError::io("read", &self.path, &cause).at_offset(position)),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A file open for writing (and reading back) at any position.
+#[derive(Debug)]
+pub struct OutputFile {
+    file: File,
+    path: PathBuf,
+}
+
+impl OutputFile {
+    /// Opens the file, making an empty one if there is none. What it holds already stays.
+    pub fn open(path: &Path) -> Result<Self> {
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path)
+            .map_err(|cause| KernelError::io("open for writing", path, &cause))?;
+        Ok(Self { file, path: path.to_path_buf() })
+    }
+
+    /// The path it was opened by.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Writes all of `bytes` at byte `offset`.
+    pub fn write_all_at(&self, bytes: &[u8], offset: u64) -> Result<()> {
+        let mut written = 0;
+        while written < bytes.len() {
+            let position = offset + written as u64;
+            match write_at(&self.file, &bytes[written..], position) {
+                Ok(0) => {
+                    return Err(KernelError::io("write to", &self.path, &std::io::ErrorKind::WriteZero.into())
+                        .at_offset(position));
+                }
+                Ok(count) => written += count,
+                Err(cause) if cause.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(cause) => return Err(KernelError::io("write to", &self.path, &cause).at_offset(position)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Cuts or extends (with zeros) the file to `bytes`.
+    pub fn set_size(&self, bytes: u64) -> Result<()> {
+        self.file.set_len(bytes).map_err(|cause| KernelError::io("set the size of", &self.path, &cause))
+    }
+
+    /// Returns once all bytes are on the disk.
+    pub fn sync(&self) -> Result<()> {
+        self.file.sync_all().map_err(|cause| KernelError::io("sync", &self.path, &cause))
+    }
+}
+
+/// An exclusive lock that the operating system releases when the process ends, however it ends.
+#[derive(Debug)]
+pub struct FileLock(#[allow(dead_code, reason = "held for its lifetime")] File);
+
+impl FileLock {
+    /// Takes the lock on a (possibly new) file, or fails at once with [`Status::Locked`].
+    pub fn acquire(path: &Path) -> Result<Self> {
+        let output = OutputFile::open(path)?;
+        match output.file.try_lock() {
+            Ok(()) => Ok(Self(output.file)),
+            Err(std::fs::TryLockError::WouldBlock) => {
+                Err(KernelError::new(Status::Locked, format!("\"{}\" is locked by another process", path.display()))
+                    .at_path(path))
+            }
+            Err(std::fs::TryLockError::Error(cause)) => Err(KernelError::io("lock", path, &cause)),
+        }
+    }
+}
+
+/// Feeds `bytes` bytes of a file from `offset` on to a hash.
+pub fn hash_range(
+    context: &Context,
+    input: &InputFile,
+    offset: u64,
+    bytes: u64,
+    hash: &mut Sha256Stream,
+) -> Result<()> {
+    stream(context, input, offset, bytes, |_, part| {
+        hash.update(part);
+        Ok(())
+    })
+}
+
+/// Copies `bytes` bytes from `offset` of the input to `target_offset` of the output, and feeds them to `hash`.
+pub fn copy_range(
+    context: &Context,
+    input: &InputFile,
+    offset: u64,
+    bytes: u64,
+    output: &OutputFile,
+    target_offset: u64,
+    hash: &mut Sha256Stream,
+) -> Result<()> {
+    stream(context, input, offset, bytes, |done, part| {
+        hash.update(part);
+        output.write_all_at(part, target_offset + done)
+    })
+}
+
+fn stream(
+    context: &Context,
+    input: &InputFile,
+    offset: u64,
+    bytes: u64,
+    mut visit: impl FnMut(u64, &[u8]) -> Result<()>,
+) -> Result<()> {
+    let mut buffer = super::zeroed(IO_CHUNK_BYTES.min(usize::try_from(bytes).unwrap_or(IO_CHUNK_BYTES)))?;
+    let mut done = 0;
+    while done < bytes {
+        context.control.check()?;
+        let length = (bytes - done).min(buffer.len() as u64) as usize;
+        input.read_exact_at(&mut buffer[..length], offset + done)?;
+        visit(done, &buffer[..length])?;
+        done += length as u64;
+        context.control.advance(length as u64);
+    }
+    Ok(())
+}
+
+#[cfg(unix)]
+fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> std::io::Result<usize> {
+    std::os::unix::fs::FileExt::read_at(file, buffer, offset)
+}
+
+#[cfg(unix)]
+fn write_at(file: &File, bytes: &[u8], offset: u64) -> std::io::Result<usize> {
+    std::os::unix::fs::FileExt::write_at(file, bytes, offset)
+}
+
+#[cfg(windows)]
+fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> std::io::Result<usize> {
+    std::os::windows::fs::FileExt::seek_read(file, buffer, offset)
+}
+
+#[cfg(windows)]
+fn write_at(file: &File, bytes: &[u8], offset: u64) -> std::io::Result<usize> {
+    std::os::windows::fs::FileExt::seek_write(file, bytes, offset)
+}

@@ -1,0 +1,16 @@
+//! Lathe's kernels: lossless coders, the positioned file access they stream through, and checksums.
+//!
+//! Nothing here knows of JavaScript. Every long operation takes a [`Context`] (cancel flag, progress, thread pool),
+//! works in bounded memory whatever the tensor's size, and gives the same bytes at any thread count.
+
+pub mod checksum;
+pub mod context;
+pub mod cpu;
+pub mod error;
+pub mod files;
+pub mod lossless;
+pub mod pipeline;
+pub mod statistics;
+
+pub use context::{Context, Control};
+pub use error::{KernelError, Result, Status};

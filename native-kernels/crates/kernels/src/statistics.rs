@@ -1,0 +1,1 @@
+//! What `lathe inspect --statistics` says of a tensor.
