@@ -1,0 +1,171 @@
+/**
+ * The kernels that core and the engine ask for. `native-kernels` implements them in Rust.
+ *
+ * Tensor bytes never enter JavaScript: callers pass files, positions and names. Every long call returns a promise, works
+ * off the JavaScript thread, and rejects with a `WorkbenchError` (`JOB_CANCELLED` when its signal fires, within 100 ms).
+ */
+import type { Dtype } from '../formats/safetensors/dtypes.ts';
+
+/** `sizeBytes` bytes of a file, from `offsetBytes` on. */
+export interface ByteRange {
+  path: string;
+  offsetBytes: number;
+  sizeBytes: number;
+}
+
+export interface CallOptions {
+  /** 1 or more; results never depend on it. */
+  threads: number;
+  signal?: AbortSignal | undefined;
+  /** Called a few times a second with the original bytes worked through so far by this call. */
+  onProgress?: ((doneBytes: number) => void) | undefined;
+}
+
+/** SHA-256 as 64 lower-case hex digits. */
+export interface FileDigest {
+  sizeBytes: number;
+  sha256: string;
+}
+
+/** A SHA-256 that lives in native memory and is fed by other calls. */
+export interface RunningDigest {
+  hex(): string;
+}
+
+/** Where decoded bytes go. */
+export type DecodeTarget =
+  /** Written to these ranges of files, which exist already or are made. */
+  | { kind: 'write'; ranges: ByteRange[] }
+  /** Compared with what these ranges hold; `VERIFY_FAILED` at the first difference. */
+  | { kind: 'compare'; ranges: ByteRange[] }
+  /** Decoded for the checks alone. */
+  | { kind: 'discard'; sizeBytes: number };
+
+export type PlaneSplit = 'bf16' | 'f16' | 'f32' | 'bytes';
+export type PlaneCodec = 'raw' | 'const' | 'rans12x32' | 'huff12' | 'pal4';
+export type PlaneKind = 'exp' | 'sm' | 'hi' | 'lo' | 'sm2' | 'm1' | 'm0' | 'bytes';
+
+/** One stored blob of a split-plane tensor, as in the file's JSON (split-plane v1). */
+export interface Plane {
+  kind: PlaneKind;
+  codec: PlaneCodec;
+  /** From the end of the JSON; a multiple of 64. */
+  offset: number;
+  bytes: number;
+  elements: number;
+  /** Index of the first element; above 0 only in planes over 2^31 elements. */
+  first: number;
+  /** XXH3-64 of the blob, 16 lower-case hex digits. */
+  xxh3: string;
+  /** rans12x32: [symbol, frequency]; huff12: [symbol, length]; pal4: 16 x [symbol, 0]; else absent. */
+  book?: [number, number][];
+}
+
+export interface SplitPlaneTensor {
+  planes: Plane[];
+  /** First free byte after the last blob, from the end of the JSON. */
+  end: number;
+  /** Of the original bytes. */
+  sha256: string;
+}
+
+/** The measured unit: its code, and every size of the file that will hold it. Kept in native memory. */
+export interface Dfloat11Plan {
+  readonly elements: number;
+  readonly streamBytes: number;
+  readonly blocks: number;
+  /** u32 entries of `output_positions`. */
+  readonly positionEntries: number;
+  /** Rows of `luts`, the length row included. */
+  readonly lutRows: number;
+  readonly longestCodeBits: number;
+  /** Whether the official compressor would write the same bytes. */
+  readonly isOfficial: boolean;
+  /** How the code was made: `official`, or which exception applied. */
+  readonly origin: string;
+  /** Of the five stored fields (`split_positions` not counted). */
+  readonly storedBytes: number;
+}
+
+/** Where the fields of a DFloat11 unit lie. */
+export interface Dfloat11Fields {
+  luts: ByteRange;
+  encodedExponent: ByteRange;
+  signMantissa: ByteRange;
+  outputPositions: ByteRange;
+  gaps: ByteRange;
+}
+
+export interface TensorStatistics {
+  elements: number;
+  /** Null for dtypes without an exponent field. */
+  exponentHistogram: number[] | null;
+  exponentEntropyBits: number | null;
+  /** Of the finite values; null if there are none, or the dtype's values are not numbers to Lathe. */
+  min: number | null;
+  max: number | null;
+  rms: number | null;
+  zeroFraction: number | null;
+  nanCount: number;
+  infiniteCount: number;
+  /** Stored bytes that split-plane is predicted to need for this tensor (within 0.1 %). */
+  splitPlaneBytes: number;
+}
+
+export interface KernelDescription {
+  version: string;
+  /** Every instruction-set body that this processor can run. */
+  backends: string[];
+  /** The one in use. */
+  backend: string;
+}
+
+export interface FileLock {
+  release(): void;
+}
+
+export interface Kernels {
+  describe(): KernelDescription;
+  /** Fails at once with `JOB_OUTPUT_BUSY` if another process holds it; released when this process ends, however. */
+  lockFile(path: string): FileLock;
+  createDigest(): RunningDigest;
+  /** Feeds a range of a file to a running digest. */
+  feedDigest(digest: RunningDigest, range: ByteRange, options: CallOptions): Promise<void>;
+  digestFile(path: string, options: CallOptions): Promise<FileDigest>;
+  /** Copies and syncs a whole file; the digest is of the bytes read. */
+  copyFile(from: string, to: string, options: CallOptions): Promise<FileDigest>;
+  /** Copies a range into an existing (or new) file at a position. */
+  copyRange(from: ByteRange, to: string, toOffsetBytes: number, options: CallOptions): Promise<void>;
+  /** `VERIFY_FAILED`, naming file and offset, at the first difference. */
+  compareRanges(a: ByteRange, b: ByteRange, options: CallOptions): Promise<void>;
+  /** Returns once a file's bytes are on the disk. */
+  syncFile(path: string, options: CallOptions): Promise<void>;
+
+  tensorStatistics(source: ByteRange[], dtype: Dtype, options: CallOptions): Promise<TensorStatistics>;
+
+  /** `null` with the reason where DFloat11 cannot hold these weights: the caller leaves them plain. */
+  measureDfloat11(source: ByteRange[], options: CallOptions): Promise<{ plan: Dfloat11Plan } | { refusal: string }>;
+  /** The stored bytes (five fields) of a unit with this exponent histogram, or the reason why it must stay plain. */
+  predictDfloat11(exponentHistogram: number[]): { storedBytes: number } | { refusal: string };
+  encodeDfloat11(source: ByteRange[], plan: Dfloat11Plan, fields: Dfloat11Fields, options: CallOptions): Promise<void>;
+  decodeDfloat11(fields: Dfloat11Fields, elements: number, target: DecodeTarget, options: CallOptions): Promise<void>;
+
+  encodeSplitPlane(
+    source: ByteRange[],
+    split: PlaneSplit,
+    coder: PlaneCodec | 'smallest',
+    output: { path: string; dataStart: number; offset: number },
+    /** Also fed with the source's bytes, in order. */
+    alsoDigest: RunningDigest | null,
+    options: CallOptions,
+  ): Promise<SplitPlaneTensor>;
+  /** Returns the SHA-256 of the decoded bytes. */
+  decodeSplitPlane(
+    input: { path: string; dataStart: number },
+    planes: Plane[],
+    split: PlaneSplit,
+    sizeBytes: number,
+    target: DecodeTarget,
+    options: CallOptions,
+  ): Promise<string>;
+}
