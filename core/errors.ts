@@ -69,6 +69,7 @@ const EXIT_BY_CODE = {
   // The machine.
   FILE_PERMISSION_DENIED: EXIT.failed,
   FILE_IO: EXIT.failed,
+  FILE_NOT_FOUND: EXIT.failed,
   RESOURCE_DISK_FULL: EXIT.resources,
   RESOURCE_OUT_OF_MEMORY: EXIT.resources,
   RESOURCE_MEMORY_LIMIT: EXIT.resources,

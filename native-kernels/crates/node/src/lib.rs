@@ -1,1 +1,14 @@
-//! binding
+//! Node-API binding of `lathe-kernels`: arguments, threads and errors; no arithmetic.
+//!
+//! Every long call is an async task on Node's worker pool (its inner parallelism is the kernels' own), takes a
+//! [`call::CallControl`] for cancel and progress, and turns errors and panics into a rejected promise whose message is
+//! JSON `{status, what, path, byteOffset}`.
+
+#![allow(missing_docs, reason = "the documented face of these functions is core/kernels/kernels.ts")]
+
+mod call;
+//mod dfloat11_calls;
+mod file_calls;
+mod ranges;
+//mod split_plane_calls;
+//mod statistics_calls;

@@ -3,7 +3,7 @@
 mod positioned;
 mod ranges;
 
-pub use positioned::{FileLock, InputFile, OutputFile, copy_range, hash_range};
+pub use positioned::{FileLock, InputFile, OutputFile, copy_range, for_each_part, hash_range};
 pub use ranges::{ByteRange, Source, Target};
 
 /// Bytes read or written at a time by the sequential helpers: big enough that a system call costs nothing beside it,

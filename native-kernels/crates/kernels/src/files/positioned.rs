@@ -146,7 +146,7 @@ pub fn hash_range(
     bytes: u64,
     hash: &mut Sha256Stream,
 ) -> Result<()> {
-    stream(context, input, offset, bytes, |_, part| {
+    for_each_part(context, input, offset, bytes, |_, part| {
         hash.update(part);
         Ok(())
     })
@@ -162,13 +162,14 @@ pub fn copy_range(
     target_offset: u64,
     hash: &mut Sha256Stream,
 ) -> Result<()> {
-    stream(context, input, offset, bytes, |done, part| {
+    for_each_part(context, input, offset, bytes, |done, part| {
         hash.update(part);
         output.write_all_at(part, target_offset + done)
     })
 }
 
-fn stream(
+/// Reads `bytes` bytes from `offset` on, in order, and calls `visit(bytes before this part, part)`.
+pub fn for_each_part(
     context: &Context,
     input: &InputFile,
     offset: u64,

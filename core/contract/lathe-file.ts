@@ -1,0 +1,101 @@
+/**
+ * `lathe.json`: what lies beside every compressed model, so that it can be verified and undone years later.
+ *
+ * It holds no time, host or thread count: the same model, recipe and version give the same bytes. `integrity` is the
+ * SHA-256 of the file's own text with that value left empty, so that a changed `lathe.json` is found too.
+ */
+import { z } from 'zod';
+import { FormatError } from '../errors.ts';
+import { recipeSchema } from './recipe.ts';
+
+export const LATHE_FILE_NAME = 'lathe.json';
+
+/** Holds the original headers (base64) of huge models; far above those and far below what would hurt. */
+export const MAX_LATHE_FILE_BYTES = 512 << 20;
+
+const sha256Schema = z.string().regex(/^[0-9a-f]{64}$/);
+const countSchema = z.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER);
+const fileSchema = z.object({ path: z.string().min(1), bytes: countSchema, sha256: sha256Schema });
+
+export const latheFileSchema = z.object({
+  schema: z.literal(1),
+  program: z.object({ name: z.literal('lathe'), version: z.string() }),
+  method: z.enum(['dfloat11', 'split-plane']),
+  lossless: z.literal(true),
+  recipe: recipeSchema,
+  seed: z.null(),
+  source: z.object({
+    kind: z.enum(['folder', 'file']),
+    architecture: z.string().nullable(),
+    parameters: countSchema,
+    storedBytes: countSchema,
+    files: z.array(fileSchema),
+    emptyFolders: z.array(z.string()),
+  }),
+  output: z.object({
+    storedBytes: countSchema,
+    fileBytes: countSchema,
+    bitsPerWeight: z.number(),
+    files: z.array(fileSchema),
+  }),
+  tensors: z.array(
+    z.object({
+      name: z.string(),
+      canonicalName: z.string(),
+      dtype: z.string(),
+      shape: z.array(countSchema),
+      method: z.string(),
+      storedBytes: countSchema,
+      bitsPerWeight: z.number(),
+      error: z.literal(0),
+      file: z.string(),
+    }),
+  ),
+  notes: z.array(z.string()),
+  /** What the output's own layout cannot hold: base64 of headers (first 8 + n bytes) and of whole small files. */
+  original: z.object({ headers: z.record(z.string(), z.string()), files: z.record(z.string(), z.string()) }),
+  integrity: z.string(),
+});
+
+export type LatheFile = z.infer<typeof latheFileSchema>;
+
+const UNSEALED = '"integrity": ""';
+
+/** The text of the file, sealed with its own hash. */
+export function writeLatheFile(content: Omit<LatheFile, 'integrity'>, sha256: (text: string) => string): string {
+  const open = `${JSON.stringify({ ...content, integrity: '' }, null, 1)}\n`;
+  return open.replace(/"integrity": ""(?=\n\}\n$)/, `"integrity": "${sha256(open)}"`);
+}
+
+/**
+ * Reads and checks the file.
+ *
+ * @throws FormatError FORMAT_LATHE_JSON_INVALID
+ */
+export function parseLatheFile(text: string, file: string, sha256: (text: string) => string): LatheFile {
+  function invalid(why: string, cause?: unknown): FormatError {
+    return new FormatError({
+      code: 'FORMAT_LATHE_JSON_INVALID',
+      what: `"${file}" ${why}.`,
+      where: { file },
+      whatToDo: 'Get the compressed folder again, lathe.json included.',
+      cause,
+    });
+  }
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    throw invalid('is not JSON', cause);
+  }
+  const result = latheFileSchema.safeParse(value);
+  if (!result.success) {
+    const issue = result.error.issues[0];
+    throw invalid(`is not a result file of this version: ${issue?.path.join('.') ?? ''}: ${issue?.message ?? ''}`);
+  }
+  const seal = /"integrity": "([0-9a-f]{64})"(?=\n\}\n$)/.exec(text);
+  if (seal === null || sha256(text.replace(seal[0], UNSEALED)) !== seal[1]) {
+    throw invalid('was changed after it was written: its own checksum does not hold');
+  }
+  return result.data;
+}

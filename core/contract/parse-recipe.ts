@@ -1,0 +1,117 @@
+/** From the text of a recipe file to a checked recipe, with line and column for everything that is wrong. */
+import { isNode, LineCounter, parseDocument, type Document } from 'yaml';
+import { UsageError, type ErrorCode } from '../errors.ts';
+import { LATER_KEYS, LATER_STEPS, recipeSchema, type Recipe } from './recipe.ts';
+
+/** Far above any real recipe; a larger file is something else given by mistake. */
+export const MAX_RECIPE_BYTES = 1 << 20;
+
+interface Parsed {
+  document: Document;
+  lines: LineCounter;
+  file: string;
+}
+
+/**
+ * Parses YAML 1.2 (of which JSON is a part) and checks it against the recipe schema.
+ *
+ * @throws UsageError RECIPE_SYNTAX, RECIPE_UNKNOWN_KEY, RECIPE_INVALID_VALUE, RECIPE_NOT_SUPPORTED; `where` has line and
+ *   column, counted from 1
+ */
+export function parseRecipe(text: string, file: string): Recipe {
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, version: '1.2', strict: true });
+  const parsed = { document, lines, file };
+  const fault = document.errors[0] ?? document.warnings[0];
+  if (fault !== undefined) {
+    const { line, col } = lines.linePos(fault.pos[0]);
+    const sentence = fault.message.split('\n')[0]?.replace(/ at line \d+, column \d+:?$/, '') ?? fault.code;
+    throw new UsageError({
+      code: 'RECIPE_SYNTAX',
+      what: `"${file}", line ${line}, column ${col}: ${sentence}.`,
+      where: { file, line, column: col },
+      whatToDo: 'Correct the YAML there.',
+    });
+  }
+  let value: unknown;
+  try {
+    // Aliases are a way to write a small file that unfolds into a huge one.
+    value = document.toJS({ maxAliasCount: 100 });
+  } catch (cause) {
+    throw new UsageError({
+      code: 'RECIPE_SYNTAX',
+      what: `"${file}" unfolds too many aliases.`,
+      where: { file },
+      whatToDo: 'Write the values out.',
+      cause,
+    });
+  }
+  refuseWhatComesLater(parsed, value);
+  const result = recipeSchema.safeParse(value);
+  if (result.success) return result.data;
+  const issue = result.error.issues[0];
+  const path = issue?.path ?? [];
+  if (issue?.code === 'unrecognized_keys') {
+    const key = issue.keys[0] ?? '';
+    throw fail(parsed, [...path, key], 'RECIPE_UNKNOWN_KEY', `the key "${key}" is not known here`, 'Remove or correct it.');
+  }
+  throw fail(
+    parsed,
+    path,
+    'RECIPE_INVALID_VALUE',
+    `${path.length === 0 ? 'the recipe' : `"${path.join('.')}"`}: ${issue?.message ?? 'not valid'}`,
+    'See "lathe schema recipe" for what is possible.',
+  );
+}
+
+function refuseWhatComesLater(parsed: Parsed, value: unknown): void {
+  if (typeof value !== 'object' || value === null) return;
+  const recipe = value as Record<string, unknown>;
+  for (const key of LATER_KEYS) {
+    if (Object.hasOwn(recipe, key)) {
+      throw fail(parsed, [key], 'RECIPE_NOT_SUPPORTED', `"${key}" is not supported by this release`, 'Remove it.');
+    }
+  }
+  const steps = recipe['steps'];
+  if (!Array.isArray(steps)) return;
+  for (const [index, step] of (steps as unknown[]).entries()) {
+    const kind = typeof step === 'object' && step !== null ? (step as Record<string, unknown>)['step'] : undefined;
+    if (typeof kind === 'string' && LATER_STEPS.includes(kind)) {
+      const what = `the step "${kind}" is not supported by this release`;
+      throw fail(parsed, ['steps', index, 'step'], 'RECIPE_NOT_SUPPORTED', what, 'Use one step "encode".');
+    }
+  }
+}
+
+function fail(parsed: Parsed, path: PropertyKey[], code: ErrorCode, what: string, whatToDo: string): UsageError {
+  const { line, column } = positionOf(parsed, path);
+  return new UsageError({
+    code,
+    what: `"${parsed.file}", line ${line}, column ${column}: ${what}.`,
+    where: { file: parsed.file, line, column },
+    whatToDo,
+  });
+}
+
+/** The place of the deepest part of the path that exists in the text; a key's own place rather than its value's. */
+function positionOf({ document, lines }: Parsed, path: PropertyKey[]): { line: number; column: number } {
+  for (let length = path.length; length > 0; length -= 1) {
+    const parent: unknown = length === 1 ? document.contents : document.getIn(path.slice(0, length - 1), true);
+    const last = path[length - 1];
+    if (typeof parent === 'object' && parent !== null && 'items' in parent && Array.isArray(parent.items)) {
+      for (const item of parent.items as unknown[]) {
+        const key = typeof item === 'object' && item !== null && 'key' in item ? item.key : undefined;
+        if (isNode(key) && key.range && 'value' in key && key.value === last) {
+          const { line, col } = lines.linePos(key.range[0]);
+          return { line, column: col };
+        }
+      }
+    }
+    const node: unknown = document.getIn(path.slice(0, length), true);
+    if (isNode(node) && node.range) {
+      const { line, col } = lines.linePos(node.range[0]);
+      return { line, column: col };
+    }
+  }
+  return { line: 1, column: 1 };
+}

@@ -1,0 +1,21 @@
+/** What a running job tells its face: a documented union that terminal, window and journal share. */
+
+export type JobEvent =
+  | { event: 'stage'; stage: string; detail?: string | undefined }
+  | {
+      event: 'progress';
+      stage: string;
+      /** 0 to 1, over the whole job; never goes back. */
+      fraction: number;
+      /** Original bytes worked through, each pass counted, and how many there will be. */
+      doneBytes: number;
+      totalBytes: number;
+      /** Over the last seconds. */
+      bytesPerSecond: number;
+      /** Seconds to go at that rate; null until a rate is known. */
+      etaSeconds: number | null;
+    }
+  | { event: 'note'; message: string }
+  | { event: 'warning'; message: string };
+
+export type OnJobEvent = (event: JobEvent) => void;

@@ -1,0 +1,76 @@
+/**
+ * The addon's native surface, as typed as the binding crate (`crates/node`) exports it.
+ *
+ * Rejections carry JSON `{status, what, path, byteOffset}` in their message; `kernel-errors.ts` turns them into
+ * `WorkbenchError`s.
+ */
+import type {
+  ByteRange,
+  DecodeTarget,
+  Dfloat11Fields,
+  Dfloat11Plan,
+  FileDigest,
+  FileLock,
+  KernelDescription,
+  Plane,
+  RunningDigest,
+  TensorStatistics,
+} from '../core/kernels/kernels.ts';
+
+export interface CallControl {
+  cancel(): void;
+  readonly doneBytes: number;
+}
+
+export interface Addon {
+  CallControl: new () => CallControl;
+  RunningDigest: new () => RunningDigest;
+  describe(): KernelDescription;
+  lockFile(path: string): FileLock;
+  feedDigest(digest: RunningDigest, source: ByteRange, threads: number, control: CallControl): Promise<void>;
+  digestFile(path: string, threads: number, control: CallControl): Promise<FileDigest>;
+  copyFile(from: string, to: string, threads: number, control: CallControl): Promise<FileDigest>;
+  copyRange(from: ByteRange, to: string, toOffset: number, threads: number, control: CallControl): Promise<void>;
+  compareRanges(decoded: ByteRange, original: ByteRange, threads: number, control: CallControl): Promise<void>;
+  syncFile(path: string, threads: number, control: CallControl): Promise<void>;
+  tensorStatistics(source: ByteRange[], dtype: string, threads: number, control: CallControl): Promise<TensorStatistics>;
+  measureDfloat11(
+    source: ByteRange[],
+    threads: number,
+    control: CallControl,
+  ): Promise<{ plan?: Dfloat11Plan; refusal?: string }>;
+  predictDfloat11(histogram: number[]): { storedBytes?: number; refusal?: string };
+  encodeDfloat11(
+    source: ByteRange[],
+    plan: Dfloat11Plan,
+    fields: Dfloat11Fields,
+    threads: number,
+    control: CallControl,
+  ): Promise<void>;
+  decodeDfloat11(
+    fields: Dfloat11Fields,
+    elements: number,
+    target: DecodeTarget,
+    threads: number,
+    control: CallControl,
+  ): Promise<void>;
+  encodeSplitPlane(
+    source: ByteRange[],
+    split: string,
+    coder: string,
+    output: { path: string; dataStart: number; offset: number },
+    alsoDigest: RunningDigest | null,
+    threads: number,
+    control: CallControl,
+  ): Promise<{ planes: Plane[]; end: number; sha256: string }>;
+  decodeSplitPlane(
+    input: { path: string; dataStart: number },
+    planes: Plane[],
+    split: string,
+    sizeBytes: number,
+    target: DecodeTarget,
+    threads: number,
+    control: CallControl,
+  ): Promise<string>;
+  panicForTests(text: string): Promise<void>;
+}

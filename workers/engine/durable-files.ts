@@ -1,0 +1,44 @@
+/** Writes that a power cut cannot tear: a temporary sibling, synced, renamed, and the folder synced. */
+import { open, readdir, rename, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { wrapFileErrors } from './file-errors.ts';
+
+/** Returns once the names in a folder are on the disk. Systems that cannot sync a folder do it with the file. */
+export async function syncFolder(path: string): Promise<void> {
+  if (process.platform === 'win32') return;
+  const handle = await open(path, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Syncs a folder and all folders below it. */
+export async function syncFolderTree(path: string): Promise<void> {
+  for (const entry of await readdir(path, { withFileTypes: true })) {
+    if (entry.isDirectory()) await syncFolderTree(join(path, entry.name));
+  }
+  await syncFolder(path);
+}
+
+/** The old content or the new, never a part of either. */
+export async function writeFileDurably(path: string, content: string | Uint8Array): Promise<void> {
+  const temporary = `${path}.tmp`;
+  await wrapFileErrors('write', path, async () => {
+    try {
+      const handle = await open(temporary, 'w');
+      try {
+        await handle.writeFile(content);
+        await handle.sync();
+      } finally {
+        await handle.close();
+      }
+      await rename(temporary, path);
+    } catch (cause) {
+      await rm(temporary, { force: true });
+      throw cause;
+    }
+    await syncFolder(dirname(path));
+  });
+}

@@ -1,0 +1,37 @@
+/** Small writes through node:fs; every handle is closed on every path. */
+import { mkdir, open, rename, rm, truncate } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import type { OutputFiles } from '../../core/methods/lossless/work.ts';
+import { wrapFileErrors } from './file-errors.ts';
+
+export function createNodeOutputFiles(): OutputFiles {
+  return {
+    setSize: (path, sizeBytes) =>
+      wrapFileErrors('write', path, async () => {
+        const handle = await open(path, 'a');
+        await handle.close();
+        await truncate(path, sizeBytes);
+      }),
+    writeAt: (path, bytes, offsetBytes) =>
+      wrapFileErrors('write', path, async () => {
+        const handle = await open(path, 'r+');
+        try {
+          let written = 0;
+          while (written < bytes.length) {
+            const { bytesWritten } = await handle.write(bytes, written, bytes.length - written, offsetBytes + written);
+            written += bytesWritten;
+          }
+        } finally {
+          await handle.close();
+        }
+      }),
+    rename: (from, to) => wrapFileErrors('rename', from, () => rename(from, to)),
+    remove: (path) => wrapFileErrors('remove', path, () => rm(path, { recursive: true, force: true })),
+    prepare: (folder, relativePath) =>
+      wrapFileErrors('make a folder for', join(folder, relativePath), async () => {
+        const path = join(folder, ...relativePath.split('/'));
+        await mkdir(dirname(path), { recursive: true });
+        return path;
+      }),
+  };
+}
