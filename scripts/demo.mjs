@@ -1,0 +1,166 @@
+/**
+ * `npm run demo`: the main job on the sample model. Inspects it, compresses it with both lossless codecs, verifies,
+ * restores, and compares every restored file with the original by SHA-256, computed here and not by Lathe.
+ * Works in a temporary folder that it removes; `--keep` leaves it and prints where it is.
+ */
+import { createHash } from 'node:crypto';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { build } from './build.mjs';
+import {
+  formatBytes,
+  formatDuration,
+  inRepository,
+  isProgram,
+  REPOSITORY,
+  runCommand,
+  runProgram,
+  Stop,
+} from './run-command.mjs';
+import { setup } from './setup.mjs';
+
+const MODEL = 'examples/models/docs-llama-7m';
+const RECIPES = [
+  { title: 'DFloat11', recipe: 'examples/recipes/lossless-dfloat11.yaml', folder: 'dfloat11' },
+  { title: 'split-plane', recipe: 'examples/recipes/lossless-split-plane.yaml', folder: 'split-plane' },
+];
+
+/** Runs one Lathe command, shows it, and returns its JSON result with the wall time of the whole process. */
+async function lathe(work, ...args) {
+  const shown = args.map((argument) => argument.replace(`${work}/`, 'demo/'));
+  const env = { LATHE_HOME: join(work, 'home') };
+  const program = inRepository('dist/cli/lathe.js');
+  const options = { env, output: 'capture' };
+  const { code, stdout, stderr, durationMs } = await runCommand(
+    process.execPath,
+    [program, ...args, '--json'],
+    options,
+  );
+  console.log(`$ lathe ${shown.join(' ')}  (${formatDuration(durationMs)})`);
+  if (code !== 0) throw new Stop(`It ended with exit code ${code}:\n${stderr}${stdout}`);
+  return { ...JSON.parse(stdout), durationMs };
+}
+
+/** Every file below a folder with its size and SHA-256, by path. */
+function readFolder(folder) {
+  const paths = readdirSync(folder, { recursive: true }).filter((path) => statSync(join(folder, path)).isFile());
+  return new Map(
+    paths.sort().map((path) => {
+      const bytes = readFileSync(join(folder, path));
+      return [path, { sizeBytes: bytes.length, sha256: createHash('sha256').update(bytes).digest('hex') }];
+    }),
+  );
+}
+
+function folderBytes(files) {
+  return [...files.values()].reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+}
+
+/** Throws unless both folders hold the same files with the same bytes. */
+function compareFolders(original, restored, title) {
+  const names = new Set([...original.keys(), ...restored.keys()]);
+  const different = [...names].filter((name) => original.get(name)?.sha256 !== restored.get(name)?.sha256);
+  if (different.length > 0) throw new Stop(`${title}: not restored byte for byte: ${different.join(', ')}`);
+}
+
+function printTable(rows) {
+  const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)));
+  for (const [index, row] of rows.entries()) {
+    const cells = row.map((cell, column) => (column === 0 ? cell.padEnd(widths[0]) : cell.padStart(widths[column])));
+    console.log(`  ${cells.join('   ')}`);
+    if (index === 0) console.log(`  ${widths.map((width) => '-'.repeat(width)).join('   ')}`);
+  }
+}
+
+function formatShare(part, whole) {
+  return `${((100 * part) / whole).toFixed(1)} %`;
+}
+
+function printInspection({ format, architecture, parameters, storedBytes, bitsPerWeight, tensors, losslessEstimate }) {
+  const coded = tensors.filter(({ exponentEntropyBits }) => typeof exponentEntropyBits === 'number');
+  const bits = coded.map(({ exponentEntropyBits }) => exponentEntropyBits);
+  console.log(`  ${architecture}, ${format}: ${parameters.toLocaleString('en')} weights in ${tensors.length} tensors`);
+  console.log(`  ${formatBytes(storedBytes)}, ${bitsPerWeight.toFixed(2)} bits per weight`);
+  if (bits.length > 0) {
+    const [least, most] = [Math.min(...bits), Math.max(...bits)].map((value) => value.toFixed(2));
+    console.log(`  exponents: 8 bits stored, ${least} to ${most} bits of information, tensor by tensor`);
+  }
+  const { dfloat11Bytes, splitPlaneBytes } = losslessEstimate;
+  console.log(
+    `  predicted: DFloat11 ${formatShare(dfloat11Bytes, storedBytes)}, split-plane ${formatShare(splitPlaneBytes, storedBytes)}`,
+  );
+}
+
+/** One recipe from compression to proof, as a row of the table. */
+async function runRecipe(work, original, sourceBytes, { title, recipe, folder }) {
+  const output = join(work, folder);
+  const restoredFolder = join(work, `${folder}-restored`);
+  const compressed = await lathe(work, 'compress', MODEL, '-o', output, '--recipe', recipe);
+  const verified = await lathe(work, 'verify', output, '--against', MODEL);
+  const restored = await lathe(work, 'restore', output, '-o', restoredFolder);
+  if (compressed.verified !== true || verified.ok !== true) throw new Stop(`${title}: not verified.`);
+  if (!verified.tensors.every(({ bitExact }) => bitExact === true))
+    throw new Stop(`${title}: a tensor is not bit-exact.`);
+  compareFolders(original, readFolder(restoredFolder), title);
+  return [
+    title,
+    formatBytes(compressed.storedBytes),
+    formatShare(compressed.storedBytes, sourceBytes),
+    compressed.bitsPerWeight.toFixed(2),
+    formatBytes(folderBytes(readFolder(output))),
+    `${verified.tensors.length} bit-exact`,
+    `${original.size} of ${original.size} files`,
+    formatDuration(compressed.durationMs),
+    formatDuration(restored.durationMs),
+  ];
+}
+
+async function demo() {
+  const unknown = process.argv.slice(2).filter((argument) => argument !== '--keep');
+  if (unknown.length > 0) throw new Stop(`Unknown: ${unknown.join(' ')}. Usage: npm run demo [-- --keep]`);
+  process.chdir(REPOSITORY);
+  await setup();
+  await build();
+  const work = mkdtempSync(join(tmpdir(), 'lathe-demo-'));
+  try {
+    console.log();
+    const inspected = await lathe(work, 'inspect', MODEL, '--statistics');
+    printInspection(inspected);
+    const original = readFolder(MODEL);
+    const rows = [];
+    for (const entry of RECIPES) rows.push(await runRecipe(work, original, inspected.storedBytes, entry));
+    console.log('\nLossless compression of the sample model, whole processes, verification included:\n');
+    printTable([
+      [
+        '',
+        'weights',
+        'of original',
+        'bits/weight',
+        'all files',
+        'tensors',
+        'restored identical',
+        'compress',
+        'restore',
+      ],
+      [
+        'original',
+        formatBytes(inspected.storedBytes),
+        '100.0 %',
+        inspected.bitsPerWeight.toFixed(2),
+        formatBytes(folderBytes(original)),
+        ...['', '', '', ''],
+      ],
+      ...rows,
+    ]);
+    console.log('\nProof: SHA-256 of every original file, equal to that of both restored ones:\n');
+    for (const [path, { sha256, sizeBytes }] of original)
+      console.log(`  ${sha256}  ${path} (${formatBytes(sizeBytes)})`);
+    console.log();
+  } finally {
+    if (process.argv.includes('--keep')) console.log(`Kept: ${work}`);
+    else rmSync(work, { recursive: true, force: true });
+  }
+}
+
+if (isProgram(import.meta.url)) await runProgram(demo);
