@@ -23,10 +23,13 @@ mod split_measure;
 mod split_reference;
 #[cfg(test)]
 mod split_tests;
+mod split_timing;
 
 pub use split_decode::decode;
 pub use split_encode::encode;
 pub use split_measure::{PlaneHistograms, measure, predicted_bytes};
+#[doc(hidden)]
+pub use split_timing::{CodingTimes, time_item_coding};
 
 pub(crate) use histogram::{Histogram, count as count_bytes};
 pub(crate) use planes::extract as extract_plane;

@@ -28,20 +28,29 @@ pub(super) struct Piece {
     index: Vec<u8>,
 }
 
+impl Piece {
+    /// The main stream with `slack` bytes behind it, and the index.
+    pub(super) fn coded(&self, slack: usize) -> (Vec<u8>, Vec<u8>) {
+        let mut main = self.main.clone();
+        main.resize(main.len() + slack, 0);
+        (main, self.index.clone())
+    }
+}
+
 /// The coder of one plane.
 pub(super) enum PlaneCoder {
     Raw,
-    Rans(RansEncoder),
-    Huff12(Huff12Encoder),
-    Pal4(Pal4Encoder),
+    Rans(Box<RansEncoder>),
+    Huff12(Box<Huff12Encoder>),
+    Pal4(Box<Pal4Encoder>),
 }
 
 impl PlaneCoder {
     pub(super) fn new(backend: Backend, codec: Codec, book: &[BookEntry]) -> Self {
         match codec {
-            Codec::Rans12x32 => Self::Rans(RansEncoder::new(backend, book)),
-            Codec::Huff12 => Self::Huff12(Huff12Encoder::new(book)),
-            Codec::Pal4 => Self::Pal4(Pal4Encoder::new(book)),
+            Codec::Rans12x32 => Self::Rans(Box::new(RansEncoder::new(backend, book))),
+            Codec::Huff12 => Self::Huff12(Box::new(Huff12Encoder::new(book))),
+            Codec::Pal4 => Self::Pal4(Box::new(Pal4Encoder::new(book))),
             Codec::Raw | Codec::Const => Self::Raw,
         }
     }

@@ -195,10 +195,11 @@ unsafe fn encode_body<const N: usize, const FEW: bool>(
                 to[k] = to[k].sub(2 * emits);
             }
         }
+        for (state, x) in states.iter_mut().zip(&x) {
+            _mm512_storeu_si512(state.as_mut_ptr().cast(), x[0]);
+            _mm512_storeu_si512(state.as_mut_ptr().add(16).cast(), x[1]);
+        }
         for k in 0..N {
-            for half in 0..2 {
-                _mm512_storeu_si512(states[k].as_mut_ptr().add(16 * half).cast(), x[k][half]);
-            }
             at[k] = to[k].offset_from(words[k].as_ptr()) as usize;
         }
         if absent.iter().any(|flags| *flags != 0) { Err(()) } else { Ok(()) }
@@ -277,12 +278,11 @@ pub(super) fn decode_rows<const N: usize>(
             }
             element += LANES;
         }
-        for k in 0..N {
-            for half in 0..2 {
-                _mm512_storeu_si512(states[k].as_mut_ptr().add(16 * half).cast(), x[k][half]);
-            }
-            cursors[k].at = at[k];
+        for (state, x) in states.iter_mut().zip(&x) {
+            _mm512_storeu_si512(state.as_mut_ptr().cast(), x[0]);
+            _mm512_storeu_si512(state.as_mut_ptr().add(16).cast(), x[1]);
         }
+        cursors.iter_mut().zip(at).for_each(|(cursor, at)| cursor.at = at);
     }
     Ok(())
 }

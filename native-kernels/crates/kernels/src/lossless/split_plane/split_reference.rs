@@ -91,7 +91,7 @@ pub(super) fn huff12_encode(symbols: &[u8], book: &[BookEntry]) -> Vec<u8> {
         }
         let mut bits: String =
             block.iter().map(|symbol| codes.iter().find(|(s, _)| s == symbol).unwrap().1.as_str()).collect();
-        while bits.len() % 8 != 0 {
+        while !bits.len().is_multiple_of(8) {
             bits.push('0');
         }
         lengths.push((bits.len() / 8) as u8);

@@ -123,7 +123,7 @@ fn plane(shape: u32, length: usize) -> Vec<u8> {
             5 => 3 * (next() % 16) as u8,
             6 => (next() % 65) as u8 + (next() % 3) as u8,
             7 => (next().leading_zeros() * 8 + next() % 8) as u8,
-            _ => 255 - (next() % 4096 == 0) as u8,
+            _ => 255 - u8::from(next().is_multiple_of(4096)),
         })
         .collect()
 }
