@@ -17,6 +17,7 @@ import {
 } from 'node:fs';
 import { homedir } from 'node:os';
 import { basename, join, relative } from 'node:path';
+import { holdLock } from './hold-lock.mjs';
 import {
   formatBytes,
   formatDuration,
@@ -50,29 +51,37 @@ function replaceFile(path, write) {
 /**
  * Builds the binding crate and copies its library to dist/native.
  *
- * Cargo names a cdylib without a hash, so two clones that share the target folder overwrite each other's and each would
- * still call its own fresh. The folder remembers which clone built last; another one builds the (thin) binding again.
+ * Cargo names a cdylib without a hash, so two clones that share the target folder overwrite each other's, and each would
+ * still call its own fresh. So the folder says which clone built last, another one builds the (thin) binding anew, and
+ * a lock covers both build and copy.
  */
 async function buildNative() {
+  const startedAt = performance.now();
   const target = cargoTargetFolder();
-  const manifest = inRepository('native-kernels/Cargo.toml');
-  const env = { CARGO_TARGET_DIR: target };
   mkdirSync(target, { recursive: true });
-  const ownerFile = join(target, 'lathe-binding-owner');
-  const owner = existsSync(ownerFile) ? readFileSync(ownerFile, 'utf8') : '';
-  if (owner !== REPOSITORY && owner !== '') {
-    const clean = ['clean', '--quiet', '--release', '--manifest-path', manifest, '--package', 'lathe-kernels-node'];
-    await runCommand('cargo', clean, { env });
-  }
-  writeFileSync(ownerFile, REPOSITORY);
-  const build = ['build', '--release', '--locked', '--manifest-path', manifest, '--package', 'lathe-kernels-node'];
-  const { code, durationMs } = await runCommand('cargo', [...build, '--quiet'], { env });
-  if (code !== 0) throw new Stop('build: the Rust kernels do not compile (see above).');
-  const names = { darwin: 'liblathe_kernels_node.dylib', win32: 'lathe_kernels_node.dll' };
-  const library = join(target, 'release', names[process.platform] ?? 'liblathe_kernels_node.so');
   mkdirSync(inRepository('dist/native'), { recursive: true });
-  replaceFile(inRepository('dist/native/lathe-kernels.node'), (path) => copyFileSync(library, path));
-  console.log(`build: dist/native/lathe-kernels.node (${formatDuration(durationMs)})`);
+  function onWait() {
+    console.log(`build: waiting for another build in ${target}`);
+  }
+  await holdLock(join(target, 'lathe-binding-lock'), onWait, async () => {
+    const ownerFile = join(target, 'lathe-binding-owner');
+    if (existsSync(ownerFile) && readFileSync(ownerFile, 'utf8') !== REPOSITORY) {
+      await runBindingCargo('clean', ['--quiet', '--release'], target);
+    }
+    writeFileSync(ownerFile, REPOSITORY);
+    if ((await runBindingCargo('build', ['--quiet', '--release', '--locked'], target)) !== 0) {
+      throw new Stop('build: the Rust kernels do not compile (see above).');
+    }
+    const names = { darwin: 'liblathe_kernels_node.dylib', win32: 'lathe_kernels_node.dll' };
+    const library = join(target, 'release', names[process.platform] ?? 'liblathe_kernels_node.so');
+    replaceFile(inRepository('dist/native/lathe-kernels.node'), (path) => copyFileSync(library, path));
+  });
+  console.log(`build: dist/native/lathe-kernels.node (${formatDuration(performance.now() - startedAt)})`);
+}
+
+async function runBindingCargo(verb, options, target) {
+  const where = ['--manifest-path', inRepository('native-kernels/Cargo.toml'), '--package', 'lathe-kernels-node'];
+  return (await runCommand('cargo', [verb, ...options, ...where], { env: { CARGO_TARGET_DIR: target } })).code;
 }
 
 /** The bytes of a chunk and of everything that it imports statically. */
