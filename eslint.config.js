@@ -34,6 +34,7 @@ export default defineConfig(
       'no-dupe-else-if': 'error',
       'no-duplicate-case': 'error',
       'no-empty': 'error',
+      'no-control-regex': 'error',
       'require-yield': 'error',
     },
   },

@@ -33,7 +33,12 @@ export interface Addon {
   copyRange(from: ByteRange, to: string, toOffset: number, threads: number, control: CallControl): Promise<void>;
   compareRanges(decoded: ByteRange, original: ByteRange, threads: number, control: CallControl): Promise<void>;
   syncFile(path: string, threads: number, control: CallControl): Promise<void>;
-  tensorStatistics(source: ByteRange[], dtype: string, threads: number, control: CallControl): Promise<TensorStatistics>;
+  tensorStatistics(
+    source: ByteRange[],
+    dtype: string,
+    threads: number,
+    control: CallControl,
+  ): Promise<TensorStatistics>;
   measureDfloat11(
     source: ByteRange[],
     threads: number,

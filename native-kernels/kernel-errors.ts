@@ -19,14 +19,55 @@ const BY_STATUS = new Map<number, { type: Constructor; code: ErrorCode; whatToDo
   [10, { type: JobError, code: 'JOB_CANCELLED', whatToDo: 'Start it again when you like.' }],
   [20, { type: ResourceError, code: 'FILE_IO', whatToDo: 'Check the disk and try again.', retryable: true }],
   [21, { type: ResourceError, code: 'FILE_NOT_FOUND', whatToDo: 'Check that the file is still there.' }],
-  [22, { type: ResourceError, code: 'FILE_PERMISSION_DENIED', whatToDo: 'Give yourself access, or choose another place.' }],
-  [23, { type: ResourceError, code: 'RESOURCE_DISK_FULL', whatToDo: 'Free some space, then run it again with --resume.', retryable: true }],
-  [24, { type: FormatError, code: 'FORMAT_FILE_CUT_SHORT', whatToDo: 'Copy or download the file again, and let nothing change it during the run.' }],
-  [25, { type: ResourceError, code: 'RESOURCE_OUT_OF_MEMORY', whatToDo: 'Close other programs or use fewer threads.', retryable: true }],
-  [26, { type: JobError, code: 'JOB_OUTPUT_BUSY', whatToDo: 'Wait for the other run to end, or choose another output.', retryable: true }],
+  [
+    22,
+    { type: ResourceError, code: 'FILE_PERMISSION_DENIED', whatToDo: 'Give yourself access, or choose another place.' },
+  ],
+  [
+    23,
+    {
+      type: ResourceError,
+      code: 'RESOURCE_DISK_FULL',
+      whatToDo: 'Free some space, then run it again with --resume.',
+      retryable: true,
+    },
+  ],
+  [
+    24,
+    {
+      type: FormatError,
+      code: 'FORMAT_FILE_CUT_SHORT',
+      whatToDo: 'Copy or download the file again, and let nothing change it during the run.',
+    },
+  ],
+  [
+    25,
+    {
+      type: ResourceError,
+      code: 'RESOURCE_OUT_OF_MEMORY',
+      whatToDo: 'Close other programs or use fewer threads.',
+      retryable: true,
+    },
+  ],
+  [
+    26,
+    {
+      type: JobError,
+      code: 'JOB_OUTPUT_BUSY',
+      whatToDo: 'Wait for the other run to end, or choose another output.',
+      retryable: true,
+    },
+  ],
   [40, { type: FormatError, code: 'FORMAT_CODED_DATA_MALFORMED', whatToDo: 'The file is damaged: get it again.' }],
   [41, { type: FormatError, code: 'FORMAT_CHECKSUM_MISMATCH', whatToDo: 'The file is damaged: get it again.' }],
-  [50, { type: VerificationError, code: 'VERIFY_FAILED', whatToDo: 'Do not use this output; check disk and memory and run it again.' }],
+  [
+    50,
+    {
+      type: VerificationError,
+      code: 'VERIFY_FAILED',
+      whatToDo: 'Do not use this output; check disk and memory and run it again.',
+    },
+  ],
 ]);
 
 interface NativeFailure {

@@ -69,7 +69,9 @@ async function buildNative() {
       await runBindingCargo('clean', ['--quiet', '--release'], target);
     }
     writeFileSync(ownerFile, REPOSITORY);
-    if ((await runBindingCargo('build', ['--quiet', '--release', '--locked'], target)) !== 0) {
+    // The first build takes a while: let cargo say what it is doing.
+    const quiet = existsSync(inRepository('dist/native/lathe-kernels.node')) ? ['--quiet'] : [];
+    if ((await runBindingCargo('build', [...quiet, '--release', '--locked'], target)) !== 0) {
       throw new Stop('build: the Rust kernels do not compile (see above).');
     }
     const names = { darwin: 'liblathe_kernels_node.dylib', win32: 'lathe_kernels_node.dll' };

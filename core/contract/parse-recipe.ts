@@ -53,7 +53,13 @@ export function parseRecipe(text: string, file: string): Recipe {
   const path = issue?.path ?? [];
   if (issue?.code === 'unrecognized_keys') {
     const key = issue.keys[0] ?? '';
-    throw fail(parsed, [...path, key], 'RECIPE_UNKNOWN_KEY', `the key "${key}" is not known here`, 'Remove or correct it.');
+    throw fail(
+      parsed,
+      [...path, key],
+      'RECIPE_UNKNOWN_KEY',
+      `the key "${key}" is not known here`,
+      'Remove or correct it.',
+    );
   }
   throw fail(
     parsed,

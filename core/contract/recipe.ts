@@ -8,7 +8,9 @@ import { z } from 'zod';
 
 const unitsSchema = z
   .union([z.literal('auto'), z.record(z.string().min(1).max(1000), z.array(z.string().min(1).max(1000)).max(10_000))])
-  .describe('The groups of tensors that share one code: auto, or { regex of module names: [paths within the module] }.');
+  .describe(
+    'The groups of tensors that share one code: auto, or { regex of module names: [paths within the module] }.',
+  );
 
 const encodeDfloat11Schema = z
   .strictObject({

@@ -7,8 +7,16 @@ const BY_SYSTEM_CODE: Record<string, { code: ErrorCode; whatToDo: string; retrya
   EACCES: { code: 'FILE_PERMISSION_DENIED', whatToDo: 'Give yourself access, or choose another place.' },
   EPERM: { code: 'FILE_PERMISSION_DENIED', whatToDo: 'Give yourself access, or choose another place.' },
   EROFS: { code: 'FILE_PERMISSION_DENIED', whatToDo: 'Choose a place that can be written.' },
-  ENOSPC: { code: 'RESOURCE_DISK_FULL', whatToDo: 'Free some space, then run it again with --resume.', retryable: true },
-  EDQUOT: { code: 'RESOURCE_DISK_FULL', whatToDo: 'Free some space, then run it again with --resume.', retryable: true },
+  ENOSPC: {
+    code: 'RESOURCE_DISK_FULL',
+    whatToDo: 'Free some space, then run it again with --resume.',
+    retryable: true,
+  },
+  EDQUOT: {
+    code: 'RESOURCE_DISK_FULL',
+    whatToDo: 'Free some space, then run it again with --resume.',
+    retryable: true,
+  },
   EMFILE: { code: 'FILE_IO', whatToDo: 'Raise the limit of open files (ulimit -n).', retryable: true },
 };
 
