@@ -1,0 +1,148 @@
+import { ModelError } from '../errors.ts';
+import { isIndexField } from '../formats/dfloat11/unit-fields.ts';
+import type { Dtype } from '../formats/safetensors/dtypes.ts';
+import type { SafetensorsHeader } from '../formats/safetensors/safetensors-header.ts';
+import { elementCount } from '../formats/safetensors/tensor-size.ts';
+import { quoted } from '../quoted.ts';
+import { mapBounded } from './bounded-map.ts';
+import type { FileAccess } from './file-access.ts';
+import { architectureOf, EMBEDDING_PAIRS, hasTiedEmbeddings, type JsonObject } from './model-config.ts';
+import type { FolderFile } from './model-folder.ts';
+import { readSafetensorsHeader } from './read-safetensors-header.ts';
+import { selectModelFiles, type ModelFiles } from './select-model-files.ts';
+
+/** Headers read at a time: enough to hide the latency of a network disk. */
+const HEADERS_AT_ONCE = 8;
+
+/** A tensor as stored, by position: its bytes never come here. */
+export interface ModelTensor {
+  name: string;
+  dtype: Dtype;
+  shape: number[];
+  /** Relative to the root, parts joined by `/`. */
+  file: string;
+  offsetBytes: number;
+  sizeBytes: number;
+}
+
+export interface WeightFile extends FolderFile {
+  header: SafetensorsHeader;
+}
+
+/** A model whose headers were read and found sound. */
+export interface OpenedModel {
+  /** The model's folder: absolute, without links. `${root}/${path}` is the path of any of its files. */
+  root: string;
+  /** `file`: one safetensors file; `index`: an index with its shards. Then other files of the folder are not part of it. */
+  openedAs: 'folder' | 'file' | 'index';
+  kind: 'safetensors' | 'dfloat11';
+  /** The safetensors files that hold the model, sorted by path. */
+  weightFiles: WeightFile[];
+  /** All stored tensors, in the order of the files and of their headers. */
+  tensors: ModelTensor[];
+  /** Every other file of the folder tree, sorted; index and config are among them. */
+  otherFiles: FolderFile[];
+  /** Folders without any entry, sorted. */
+  emptyFolders: string[];
+  /** Path of the shard index that was followed. */
+  indexFile: string | null;
+  config: JsonObject | null;
+  /** As stored. */
+  configText: string | null;
+  architecture: string | null;
+  tiedEmbeddings: boolean;
+  /** Elements of all tensors, a tied output matrix not counted again; of a DFloat11 unit those it stands for. */
+  parameters: number;
+  /** What a user may want to know, in whole sentences; nothing here stops a job. */
+  notes: string[];
+}
+
+/**
+ * Opens a model folder, one safetensors file or a shard index, by its headers alone.
+ *
+ * Of a folder, these are the weights: the shards of its index; else `model.safetensors`; else every safetensors file at
+ * its top. In a DFloat11 folder every safetensors file at its top, as the official loader has it.
+ * @throws ModelError MODEL_NOT_FOUND, MODEL_UNKNOWN_KIND, MODEL_PICKLE_REFUSED, MODEL_NOT_A_FILE,
+ * MODEL_FILE_OUTSIDE_FOLDER, MODEL_INDEX_INVALID, MODEL_SHARD_MISSING, MODEL_TENSOR_MISSING, MODEL_DUPLICATE_TENSOR,
+ * MODEL_CONFIG_INVALID; FormatError as `readHeaderLength` and `parseSafetensorsHeader`; what `access` throws
+ * Cost: reads the headers, the index and config.json; lists the folder tree.
+ */
+export async function openModel(path: string, access: FileAccess): Promise<OpenedModel> {
+  const chosen = await selectModelFiles(path, access);
+  const weightFiles = await mapBounded(chosen.weights, HEADERS_AT_ONCE, async (file): Promise<WeightFile> => {
+    return { ...file, header: await readSafetensorsHeader(chosen.root, file, access) };
+  });
+  const tensors = weightFiles.flatMap((file) => file.header.tensors.map((tensor) => ({ ...tensor, file: file.path })));
+  const fileOf = mapFiles(tensors);
+  const notes = [...chosen.notes, ...checkIndex(chosen, fileOf)];
+  const names = new Set(fileOf.keys());
+  const { root, openedAs, config, configText, otherFiles, emptyFolders } = chosen;
+  const isDfloat11 = chosen.isDfloat11 || tensors.some(({ name }) => name.endsWith('.encoded_exponent'));
+  const tiedEmbeddings = hasTiedEmbeddings(config, names);
+  return {
+    root,
+    openedAs,
+    kind: isDfloat11 ? 'dfloat11' : 'safetensors',
+    weightFiles,
+    tensors,
+    otherFiles,
+    emptyFolders,
+    indexFile: chosen.index?.path ?? null,
+    config,
+    configText,
+    architecture: architectureOf(config),
+    tiedEmbeddings,
+    parameters: countParameters(tensors, names, tiedEmbeddings),
+    notes,
+  };
+}
+
+/** The file of each tensor. */
+function mapFiles(tensors: readonly ModelTensor[]): Map<string, string> {
+  const fileOf = new Map<string, string>();
+  for (const { name, file } of tensors) {
+    const first = fileOf.get(name);
+    if (first !== undefined) {
+      throw new ModelError({
+        code: 'MODEL_DUPLICATE_TENSOR',
+        what: `Tensor ${quoted(name)} is stored in ${quoted(first)} and again in ${quoted(file)}.`,
+        where: { file, tensor: name },
+        whatToDo: 'Keep the files of one model only in this folder, or name its index file.',
+      });
+    }
+    fileOf.set(name, file);
+  }
+  return fileOf;
+}
+
+/** Every tensor that the index names is where it says. Tensors it does not name are kept, as loaders do, with a note. */
+function checkIndex(chosen: ModelFiles, fileOf: ReadonlyMap<string, string>): string[] {
+  if (!chosen.index) return [];
+  const { path, weightMap } = chosen.index;
+  for (const [tensor, shard] of weightMap) {
+    if (fileOf.get(tensor) !== shard) {
+      throw new ModelError({
+        code: 'MODEL_TENSOR_MISSING',
+        what: `${quoted(path)} puts tensor ${quoted(tensor)} into ${quoted(shard)}, but that file does not hold it.`,
+        where: { file: shard, tensor },
+        whatToDo: 'Download the index and all its shards again, from one revision.',
+      });
+    }
+  }
+  const unnamed = [...fileOf.keys()].filter((name) => !weightMap.has(name));
+  const first = unnamed[0];
+  if (first === undefined) return [];
+  return [
+    `${unnamed.length} stored tensors are not named by ${quoted(path)}, the first is ${quoted(first)}; they are kept.`,
+  ];
+}
+
+function countParameters(tensors: readonly ModelTensor[], names: ReadonlySet<string>, isTied: boolean): number {
+  const tiedHeads = EMBEDDING_PAIRS.filter(([embedding]) => isTied && names.has(`${embedding}.weight`));
+  const repeated = new Set(tiedHeads.map(([, head]) => `${head}.weight`));
+  let parameters = 0;
+  for (const { name, shape } of tensors) {
+    if (!repeated.has(name) && !isIndexField(name, names)) parameters += elementCount(shape) ?? 0;
+  }
+  return parameters;
+}
