@@ -7,7 +7,7 @@ use std::hint::black_box;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use lathe_kernels::checksum::Sha256Stream;
+use lathe_kernels::checksum::{Sha256Stream, update_both};
 use lathe_kernels::context::Context;
 use lathe_kernels::cpu::Backend;
 use lathe_kernels::files::{ByteRange, InputFile, OutputFile, Target};
@@ -78,6 +78,12 @@ fn main() {
         sha.update(&bytes);
         black_box(sha.hex());
     });
+    report("sha-256 into two streams", "none", 1, count, || {
+        let (mut a, mut b) = (Sha256Stream::default(), Sha256Stream::default());
+        b.update(b"x");
+        update_both(&mut a, &mut b, &bytes);
+        black_box((a.hex(), b.hex()));
+    });
     drop(copy);
 
     for backend in Backend::available() {
@@ -110,6 +116,15 @@ fn main() {
             report("encode with sha-256", codec.name(), threads, count, || {
                 black_box(coded(&context, &source, choice, &file));
             });
+            if codec == Codec::Rans12x32 {
+                report("encode with sha-256 of tensor and file", codec.name(), threads, count, || {
+                    let output = OutputFile::open(&file).expect("an output file");
+                    let mut whole = Sha256Stream::default();
+                    whole.update(b"header");
+                    encode(&context, &source, Split::Bf16, choice, &output, 0, 0, Some(&mut whole)).expect("a tensor");
+                    black_box(whole.hex());
+                });
+            }
             let discard = Target::Discard(length);
             report("decode", codec.name(), threads, count, || {
                 decode(&context, &input, 0, &tensor.planes, Split::Bf16, length, &discard, None)

@@ -10,6 +10,7 @@ pub mod error;
 pub mod files;
 pub mod lossless;
 pub mod pipeline;
+mod sha256_pair;
 pub mod statistics;
 
 pub use context::{Context, Control};

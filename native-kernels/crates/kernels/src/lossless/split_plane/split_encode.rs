@@ -12,7 +12,7 @@ use super::{
     Codec, CoderChoice, EncodedTensor, Histogram, ITEM_ELEMENTS, PART_ELEMENTS, Plane, PlaneKind, Split, aligned,
     histogram, planes,
 };
-use crate::checksum::Sha256Stream;
+use crate::checksum::{Sha256Stream, update_both};
 use crate::context::{Context, Control};
 use crate::cpu::Backend;
 use crate::error::{KernelError, Result};
@@ -109,9 +109,9 @@ struct Hashes<'a> {
 
 impl Hashes<'_> {
     fn update(&mut self, bytes: &[u8]) {
-        self.own.update(bytes);
-        if let Some(also) = &mut self.also {
-            also.update(bytes);
+        match &mut self.also {
+            Some(also) => update_both(&mut self.own, also, bytes),
+            None => self.own.update(bytes),
         }
     }
 }
