@@ -151,6 +151,8 @@ fn changed() -> KernelError {
     )
 }
 
+/// Rows from the last to the first. Whether an element emits a word is a coin toss to the branch predictor, so a word is
+/// always written and only counted if it is wanted.
 fn encode_body(
     tables: &EncodeTables,
     symbols: &[u8],
@@ -159,23 +161,27 @@ fn encode_body(
     words: &mut [u8],
     mut at: usize,
 ) -> Result<usize> {
-    for i in range.rev() {
-        let symbol = usize::from(symbols[i]);
-        let f = tables.frequency[symbol];
-        if f == 0 {
-            return Err(changed());
+    debug_assert!(range.start.is_multiple_of(LANES));
+    let mut is_absent = false;
+    for row in symbols[range].chunks(LANES).rev() {
+        let window: &mut [u8; SLACK_BYTES] =
+            words[..at].last_chunk_mut().ok_or_else(|| KernelError::bad_argument("no room for a row of words"))?;
+        let mut left = LANES;
+        for (state, symbol) in states.iter_mut().zip(row).rev() {
+            let symbol = usize::from(*symbol);
+            let (f, x) = (tables.frequency[symbol], *state);
+            is_absent |= f == 0;
+            let place = 2 * ((left - 1) % LANES);
+            [window[place], window[place + 1]] = (x as u16).to_le_bytes();
+            let emits = x >= f << 19;
+            left -= usize::from(emits);
+            let x = x >> (16 * u32::from(emits));
+            let quotient = ((u64::from(x) * tables.reciprocal[symbol]) >> RECIPROCAL_BITS) as u32;
+            *state = x + quotient * (FREQUENCY_SUM - f) + tables.start[symbol];
         }
-        let state = &mut states[i % LANES];
-        let mut x = *state;
-        if x >= f << 19 {
-            at -= 2;
-            words[at..at + 2].copy_from_slice(&(x as u16).to_le_bytes());
-            x >>= 16;
-        }
-        let quotient = ((u64::from(x) * tables.reciprocal[symbol]) >> RECIPROCAL_BITS) as u32;
-        *state = x + quotient * (FREQUENCY_SUM - f) + tables.start[symbol];
+        at -= 2 * (LANES - left);
     }
-    Ok(at)
+    if is_absent { Err(changed()) } else { Ok(at) }
 }
 
 fn append_chunk(states: &[u32; LANES], words: &[u8], out: &mut Vec<u8>, lengths: &mut Vec<u8>) {
@@ -306,6 +312,8 @@ fn check_end(stored: &[u8], states: &[u32; LANES], cursor: Cursor) -> Result<()>
     Ok(())
 }
 
+/// Rows in order. As in [`encode_body`], a word is always read and only counted if it was wanted; `stored` has the slack
+/// for that, and the count is checked after each row.
 fn decode_body(
     table: &[u32],
     stored: &[u8],
@@ -314,21 +322,26 @@ fn decode_body(
     symbols: &mut [u8],
     from: usize,
 ) -> Result<()> {
+    let (Some(table), false) = (table.first_chunk::<{ FREQUENCY_SUM as usize }>(), from == symbols.len()) else {
+        return Ok(());
+    };
     let mut at = cursor.at;
-    for (row, symbols) in symbols[from..].chunks_mut(LANES).enumerate() {
-        debug_assert_eq!((from + row * LANES) % LANES, 0);
-        for (state, symbol) in states.iter_mut().zip(symbols) {
+    for row in symbols[from..].chunks_mut(LANES) {
+        let window: &[u8; SLACK_BYTES] = stored.get(at..).and_then(|rest| rest.first_chunk()).ok_or_else(overrun)?;
+        let mut used = 0;
+        for (state, symbol) in states.iter_mut().zip(row) {
             let entry = table[(*state & (FREQUENCY_SUM - 1)) as usize];
             *symbol = (entry >> 24) as u8;
-            let mut x = ((entry >> 12) & 0xfff) * (*state >> 12) + (entry & 0xfff);
-            if x < LOWEST {
-                if at + 2 > cursor.end {
-                    return Err(overrun());
-                }
-                x = (x << 16) | u32::from(u16::from_le_bytes([stored[at], stored[at + 1]]));
-                at += 2;
-            }
-            *state = x;
+            let x = ((entry >> 12) & 0xfff) * (*state >> 12) + (entry & 0xfff);
+            let place = 2 * (used % LANES);
+            let word = u32::from(u16::from_le_bytes([window[place], window[place + 1]]));
+            let wants = x < LOWEST;
+            used += usize::from(wants);
+            *state = std::hint::select_unpredictable(wants, (x << 16) | word, x);
+        }
+        at += 2 * used;
+        if at > cursor.end {
+            return Err(overrun());
         }
     }
     cursor.at = at;
