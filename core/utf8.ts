@@ -1,9 +1,4 @@
-/** UTF-8 in both directions. The two classes exist in Node and in browsers, but in no library that core compiles against. */
-declare const TextDecoder: new (
-  label: 'utf-8',
-  options: { fatal: boolean; ignoreBOM: boolean },
-) => { decode(bytes: Uint8Array): string };
-declare const TextEncoder: new () => { encode(text: string): Uint8Array };
+/** UTF-8 in both directions, strictly. */
 
 /** The text of these bytes, or null where they are not valid UTF-8. A byte order mark is kept as U+FEFF. */
 export function decodeUtf8(bytes: Uint8Array): string | null {

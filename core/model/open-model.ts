@@ -2,19 +2,20 @@ import { ModelError } from '../errors.ts';
 import { isIndexField } from '../formats/dfloat11/unit-fields.ts';
 import type { Dtype } from '../formats/safetensors/dtypes.ts';
 import type { SafetensorsHeader } from '../formats/safetensors/safetensors-header.ts';
+import type { SplitPlaneEntry, SplitPlaneHeader } from '../formats/split-plane/split-plane-header.ts';
 import { elementCount } from '../formats/safetensors/tensor-size.ts';
 import { quoted } from '../quoted.ts';
 import { mapBounded } from './bounded-map.ts';
 import type { FileAccess } from './file-access.ts';
 import { architectureOf, EMBEDDING_PAIRS, hasTiedEmbeddings, type JsonObject } from './model-config.ts';
 import type { FolderFile } from './model-folder.ts';
-import { readSafetensorsHeader } from './read-safetensors-header.ts';
+import { readSafetensorsHeader, readSplitPlaneHeader } from './read-model-headers.ts';
 import { selectModelFiles, type ModelFiles } from './select-model-files.ts';
 
 /** Headers read at a time: enough to hide the latency of a network disk. */
 const HEADERS_AT_ONCE = 8;
 
-/** A tensor as stored, by position: its bytes never come here. */
+/** A tensor of a safetensors file, by position: its bytes never come here. */
 export interface ModelTensor {
   name: string;
   dtype: Dtype;
@@ -29,17 +30,16 @@ export interface WeightFile extends FolderFile {
   header: SafetensorsHeader;
 }
 
-/** A model whose headers were read and found sound. */
-export interface OpenedModel {
+export interface SplitPlaneFile extends FolderFile {
+  header: SplitPlaneHeader;
+}
+
+/** What is known of every model, whatever its files are. */
+interface ModelFacts {
   /** The model's folder: absolute, without links. `${root}/${path}` is the path of any of its files. */
   root: string;
-  /** `file`: one safetensors file; `index`: an index with its shards. Then other files of the folder are not part of it. */
+  /** `file`: one weight file; `index`: an index with its shards. Then other files of the folder are not part of it. */
   openedAs: 'folder' | 'file' | 'index';
-  kind: 'safetensors' | 'dfloat11';
-  /** The safetensors files that hold the model, sorted by path. */
-  weightFiles: WeightFile[];
-  /** All stored tensors, in the order of the files and of their headers. */
-  tensors: ModelTensor[];
   /** Every other file of the folder tree, sorted; index and config are among them. */
   otherFiles: FolderFile[];
   /** Folders without any entry, sorted. */
@@ -57,34 +57,77 @@ export interface OpenedModel {
   notes: string[];
 }
 
+/** A model in safetensors files; in a DFloat11 folder the tensors are the stored ones, `readDfloat11Folder` has the logical. */
+export interface SafetensorsModel extends ModelFacts {
+  kind: 'safetensors' | 'dfloat11';
+  /** Sorted by path. */
+  weightFiles: WeightFile[];
+  /** In the order of the files and of their headers. */
+  tensors: ModelTensor[];
+}
+
+export interface SplitPlaneModel extends ModelFacts {
+  kind: 'split-plane';
+  /** Sorted by path. */
+  weightFiles: SplitPlaneFile[];
+  /** In the order of the files and of their headers. */
+  tensors: (SplitPlaneEntry & { file: string })[];
+}
+
+/** A model whose headers were read and found sound. */
+export type OpenedModel = SafetensorsModel | SplitPlaneModel;
+
 /**
- * Opens a model folder, one safetensors file or a shard index, by its headers alone.
+ * Opens a model folder, one safetensors or `.splane` file, or a shard index, by its headers alone.
  *
  * Of a folder, these are the weights: the shards of its index; else `model.safetensors`; else every safetensors file at
  * its top. In a DFloat11 folder every safetensors file at its top, as the official loader has it.
+ * In a split-plane folder its `.splane` files.
  * @throws ModelError MODEL_NOT_FOUND, MODEL_UNKNOWN_KIND, MODEL_PICKLE_REFUSED, MODEL_NOT_A_FILE,
  * MODEL_FILE_OUTSIDE_FOLDER, MODEL_INDEX_INVALID, MODEL_SHARD_MISSING, MODEL_TENSOR_MISSING, MODEL_DUPLICATE_TENSOR,
- * MODEL_CONFIG_INVALID; FormatError as `readHeaderLength` and `parseSafetensorsHeader`; what `access` throws
+ * MODEL_CONFIG_INVALID; FormatError as `readHeaderLength`, `parseSafetensorsHeader` and
+ * `parseSplitPlaneHeader`; what `access` throws
  * Cost: reads the headers, the index and config.json; lists the folder tree.
  */
 export async function openModel(path: string, access: FileAccess): Promise<OpenedModel> {
   const chosen = await selectModelFiles(path, access);
+  return chosen.kind === 'split-plane' ? openSplitPlane(chosen, access) : openSafetensors(chosen, access);
+}
+
+async function openSafetensors(chosen: ModelFiles, access: FileAccess): Promise<SafetensorsModel> {
   const weightFiles = await mapBounded(chosen.weights, HEADERS_AT_ONCE, async (file): Promise<WeightFile> => {
     return { ...file, header: await readSafetensorsHeader(chosen.root, file, access) };
   });
   const tensors = weightFiles.flatMap((file) => file.header.tensors.map((tensor) => ({ ...tensor, file: file.path })));
+  const facts = factsOf(chosen, tensors);
+  const hasUnits = chosen.kind === 'dfloat11' || tensors.some(({ name }) => name.endsWith('.encoded_exponent'));
+  return { ...facts, kind: hasUnits ? 'dfloat11' : 'safetensors', weightFiles, tensors };
+}
+
+async function openSplitPlane(chosen: ModelFiles, access: FileAccess): Promise<SplitPlaneModel> {
+  const weightFiles = await mapBounded(chosen.weights, HEADERS_AT_ONCE, async (file): Promise<SplitPlaneFile> => {
+    return { ...file, header: await readSplitPlaneHeader(chosen.root, file, access) };
+  });
+  const tensors = weightFiles.flatMap((file) => file.header.tensors.map((tensor) => ({ ...tensor, file: file.path })));
+  // A source kept whole has no tensors that could be counted or repeated.
+  const known = tensors.filter(({ dtype }) => dtype !== 'RAW');
+  return { ...factsOf(chosen, known), kind: 'split-plane', weightFiles, tensors };
+}
+
+interface NamedTensor {
+  name: string;
+  shape: number[];
+  file: string;
+}
+
+function factsOf(chosen: ModelFiles, tensors: readonly NamedTensor[]): ModelFacts {
   const fileOf = mapFiles(tensors);
-  const notes = [...chosen.notes, ...checkIndex(chosen, fileOf)];
   const names = new Set(fileOf.keys());
   const { root, openedAs, config, configText, otherFiles, emptyFolders } = chosen;
-  const isDfloat11 = chosen.isDfloat11 || tensors.some(({ name }) => name.endsWith('.encoded_exponent'));
   const tiedEmbeddings = hasTiedEmbeddings(config, names);
   return {
     root,
     openedAs,
-    kind: isDfloat11 ? 'dfloat11' : 'safetensors',
-    weightFiles,
-    tensors,
     otherFiles,
     emptyFolders,
     indexFile: chosen.index?.path ?? null,
@@ -93,12 +136,12 @@ export async function openModel(path: string, access: FileAccess): Promise<Opene
     architecture: architectureOf(config),
     tiedEmbeddings,
     parameters: countParameters(tensors, names, tiedEmbeddings),
-    notes,
+    notes: [...chosen.notes, ...checkIndex(chosen, fileOf)],
   };
 }
 
 /** The file of each tensor. */
-function mapFiles(tensors: readonly ModelTensor[]): Map<string, string> {
+function mapFiles(tensors: readonly NamedTensor[]): Map<string, string> {
   const fileOf = new Map<string, string>();
   for (const { name, file } of tensors) {
     const first = fileOf.get(name);
@@ -137,7 +180,7 @@ function checkIndex(chosen: ModelFiles, fileOf: ReadonlyMap<string, string>): st
   ];
 }
 
-function countParameters(tensors: readonly ModelTensor[], names: ReadonlySet<string>, isTied: boolean): number {
+function countParameters(tensors: readonly NamedTensor[], names: ReadonlySet<string>, isTied: boolean): number {
   const tiedHeads = EMBEDDING_PAIRS.filter(([embedding]) => isTied && names.has(`${embedding}.weight`));
   const repeated = new Set(tiedHeads.map(([, head]) => `${head}.weight`));
   let parameters = 0;

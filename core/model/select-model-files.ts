@@ -2,15 +2,25 @@ import { ModelError } from '../errors.ts';
 import { MAX_SHARD_INDEX_BYTES, parseShardIndex } from '../formats/safetensors/shard-index.ts';
 import { quoted } from '../quoted.ts';
 import type { FileAccess } from './file-access.ts';
-import { isGgufName, isPickleName, isSafetensorsName, isShardIndexName, PARTIAL_ENDING } from './file-kinds.ts';
+import {
+  isGgufName,
+  isPickleName,
+  isSafetensorsName,
+  isShardIndexName,
+  isSplitPlaneName,
+  PARTIAL_ENDING,
+} from './file-kinds.ts';
 import { isJsonObject, MAX_CONFIG_BYTES, parseModelConfig, type JsonObject } from './model-config.ts';
 import { regularFileSize, walkModelFolder, type FolderFile, type FolderTree } from './model-folder.ts';
+
+/** Lies in every folder that Lathe wrote. */
+const LATHE_FILE = 'lathe.json';
 
 /** Which files make the model that a path names; no header is read yet. */
 export interface ModelFiles {
   root: string;
   openedAs: 'folder' | 'file' | 'index';
-  isDfloat11: boolean;
+  kind: 'safetensors' | 'dfloat11' | 'split-plane';
   weights: FolderFile[];
   otherFiles: FolderFile[];
   emptyFolders: string[];
@@ -44,9 +54,11 @@ export async function selectModelFiles(path: string, access: FileAccess): Promis
   const name = trimmed.slice(slash + 1);
   const root = await access.realPath(slash < 0 ? '.' : slash === 0 ? '/' : trimmed.slice(0, slash));
   if (isShardIndexName(name)) return selectFromIndex(root, name, facts.sizeBytes, access);
-  if (!isSafetensorsName(name)) throw refuseName(name, path);
+  if (!isSafetensorsName(name) && !isSplitPlaneName(name)) throw refuseName(name, path);
   const single = { path: name, sizeBytes: facts.sizeBytes };
-  return { ...(await sharedParts(root, 'file', access)), weights: [single], index: null };
+  const parts = await sharedParts(root, 'file', access);
+  const kind = isSplitPlaneName(name) ? ('split-plane' as const) : parts.kind;
+  return { ...parts, kind, weights: [single], index: null };
 }
 
 /** What an index or a single file brings along: the config beside it, for its facts; other files are not the model's. */
@@ -54,8 +66,7 @@ async function sharedParts(root: string, openedAs: ModelFiles['openedAs'], acces
   const hasConfig = (await access.stat(`${root}/config.json`))?.kind === 'file';
   const sizeBytes = hasConfig ? await regularFileSize(root, 'config.json', access) : 0;
   const parsed = hasConfig ? await readConfig(root, { path: 'config.json', sizeBytes }, access) : NO_CONFIG;
-  const isDfloat11 = isJsonObject(parsed.config?.['dfloat11_config']);
-  return { root, openedAs, isDfloat11, otherFiles: [], emptyFolders: [], notes: [], ...parsed };
+  return { root, openedAs, kind: kindByConfig(parsed.config), otherFiles: [], emptyFolders: [], notes: [], ...parsed };
 }
 
 async function selectFromIndex(root: string, path: string, sizeBytes: number, access: FileAccess): Promise<ModelFiles> {
@@ -74,17 +85,20 @@ async function selectFromFolder(root: string, access: FileAccess): Promise<Model
   const top = tree.files.filter(({ path }) => !path.includes('/'));
   const configFile = top.find(({ path }) => path === 'config.json');
   const parsed = configFile ? await readConfig(root, configFile, access) : NO_CONFIG;
-  const isDfloat11 = isJsonObject(parsed.config?.['dfloat11_config']);
-  const indexFile = isDfloat11 ? undefined : chooseIndex(top);
+  const splitPlane = tree.files.filter(({ path }) => isSplitPlaneName(path));
+  const isSplitPlane = splitPlane.length > 0 && top.some(({ path }) => isSplitPlaneName(path) || path === LATHE_FILE);
+  const kind = isSplitPlane ? 'split-plane' : kindByConfig(parsed.config);
+  const indexFile = kind === 'safetensors' ? chooseIndex(top) : undefined;
   const index = indexFile ? await readIndex(root, indexFile, access) : null;
-  const weights = index && indexFile ? shardsOf(index.shards, indexFile.path, tree) : chooseUnindexed(top, isDfloat11);
+  const unindexed = isSplitPlane ? splitPlane : chooseUnindexed(top, kind);
+  const weights = index && indexFile ? shardsOf(index.shards, indexFile.path, tree) : unindexed;
   const chosen = new Set(weights.map(({ path }) => path));
   const otherFiles = tree.files.filter(({ path }) => !chosen.has(path));
   const unused = otherFiles.filter(({ path }) => isSafetensorsName(path)).map(({ path }) => quoted(path));
   return {
     root,
     openedAs: 'folder',
-    isDfloat11,
+    kind,
     weights,
     otherFiles,
     emptyFolders: tree.emptyFolders,
@@ -100,11 +114,18 @@ async function checkTopLevel(root: string, access: FileAccess): Promise<void> {
   const folder = entries.find(({ name, kind }) => kind === 'folder' && isSafetensorsName(name));
   if (folder) throw notAFile(folder.name, 'is a folder, expected a safetensors file');
   const names = entries.filter(({ kind }) => kind === 'file' || kind === 'link').map(({ name }) => name);
-  if (names.some((name) => isSafetensorsName(name) || isShardIndexName(name))) return;
+  if (
+    names.some((name) => [isSafetensorsName, isShardIndexName, isSplitPlaneName].some((isWeights) => isWeights(name)))
+  )
+    return;
   const refused = names.find(isPickleName) ?? names.find(isGgufName);
   if (refused !== undefined) throw refuseName(refused, `${root}/${refused}`);
-  const found = entries.length === 0 ? 'is an empty folder' : 'holds no safetensors file at its top';
+  const found = entries.length === 0 ? 'is an empty folder' : 'holds no safetensors or split-plane file at its top';
   throw unknownKind(root, found, 'Name a folder with a model in Hugging Face layout.');
+}
+
+function kindByConfig(config: JsonObject | null): 'safetensors' | 'dfloat11' {
+  return isJsonObject(config?.['dfloat11_config']) ? 'dfloat11' : 'safetensors';
 }
 
 /** One index, or of several the one with the usual name. */
@@ -113,9 +134,9 @@ function chooseIndex(top: readonly FolderFile[]): FolderFile | undefined {
   return indexes.length === 1 ? indexes[0] : indexes.find(({ path }) => path === 'model.safetensors.index.json');
 }
 
-function chooseUnindexed(top: readonly FolderFile[], isDfloat11: boolean): FolderFile[] {
+function chooseUnindexed(top: readonly FolderFile[], kind: ModelFiles['kind']): FolderFile[] {
   const all = top.filter(({ path }) => isSafetensorsName(path));
-  const usual = isDfloat11 ? undefined : all.find(({ path }) => path === 'model.safetensors');
+  const usual = kind === 'dfloat11' ? undefined : all.find(({ path }) => path === 'model.safetensors');
   return usual ? [usual] : all;
 }
 

@@ -1,54 +1,47 @@
-import { open, readdir, realpath, stat } from 'node:fs/promises';
+import { open, readdir, realpath, stat, type FileHandle } from 'node:fs/promises';
 import { FormatError, ResourceError } from '../../core/errors.ts';
 import type { FileAccess, FolderEntry } from '../../core/model/file-access.ts';
+import { wrapFileErrors } from './file-errors.ts';
 
 /** `FileAccess` over the disk. Handles are closed whatever happens; uses nothing newer than Node 16.17. */
 export const nodeFileAccess: FileAccess = {
   async stat(path) {
-    try {
-      const facts = await stat(path);
-      return { kind: facts.isFile() ? 'file' : facts.isDirectory() ? 'folder' : 'other', sizeBytes: facts.size };
-    } catch (error) {
-      if (isMissing(error)) return null;
-      throw fileError(error, path);
-    }
+    return wrapFileErrors('look at', path, async () => {
+      try {
+        const facts = await stat(path);
+        return { kind: facts.isFile() ? 'file' : facts.isDirectory() ? 'folder' : 'other', sizeBytes: facts.size };
+      } catch (error) {
+        if (isMissing(error)) return null;
+        throw error;
+      }
+    });
   },
 
   async list(folder) {
-    try {
-      const entries = await readdir(folder, { withFileTypes: true });
-      return entries.map((entry): FolderEntry => ({ name: entry.name, kind: kindOf(entry) }));
-    } catch (error) {
-      throw fileError(error, folder);
-    }
+    const entries = await wrapFileErrors('list', folder, () => readdir(folder, { withFileTypes: true }));
+    return entries.map((entry): FolderEntry => ({ name: entry.name, kind: kindOf(entry) }));
   },
 
   async read(path, offsetBytes, sizeBytes) {
-    try {
+    return wrapFileErrors('read', path, async () => {
       // `open` on a pipe would wait for ever for a writer, so look first: `stat` does not open.
-      if (!(await stat(path)).isFile()) throw new Error('not a regular file');
+      if (!(await stat(path)).isFile()) throw notRegular(path);
       const handle = await open(path, 'r');
       try {
         return await readFully(handle, path, offsetBytes, sizeBytes);
       } finally {
         await handle.close();
       }
-    } catch (error) {
-      throw fileError(error, path);
-    }
+    });
   },
 
   async realPath(path) {
-    try {
-      return await realpath(path);
-    } catch (error) {
-      throw fileError(error, path);
-    }
+    return wrapFileErrors('follow', path, () => realpath(path));
   },
 };
 
 async function readFully(
-  handle: Awaited<ReturnType<typeof open>>,
+  handle: FileHandle,
   path: string,
   offsetBytes: number,
   sizeBytes: number,
@@ -70,34 +63,24 @@ function kindOf(entry: { isFile(): boolean; isDirectory(): boolean; isSymbolicLi
   return entry.isFile() ? 'file' : entry.isDirectory() ? 'folder' : 'other';
 }
 
+function isMissing(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR');
+}
+
+function notRegular(path: string): ResourceError {
+  return new ResourceError({
+    code: 'FILE_IO',
+    what: `"${path}" is not a regular file.`,
+    where: { file: path },
+    whatToDo: 'Put a regular file in its place.',
+  });
+}
+
 function cutShort(path: string, neededBytes: number, foundBytes: number): FormatError {
   return new FormatError({
     code: 'FORMAT_FILE_CUT_SHORT',
     what: `"${path}" has ${foundBytes} bytes, but bytes up to ${neededBytes} are needed.`,
     where: { file: path, byteOffset: foundBytes },
     whatToDo: 'Download or copy this file again.',
-  });
-}
-
-function systemCodeOf(error: unknown): string | undefined {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
-}
-
-function isMissing(error: unknown): boolean {
-  const code = systemCodeOf(error);
-  return code === 'ENOENT' || code === 'ENOTDIR';
-}
-
-function fileError(error: unknown, path: string): Error {
-  if (error instanceof FormatError || error instanceof ResourceError) return error;
-  const code = systemCodeOf(error);
-  const isDenied = code === 'EACCES' || code === 'EPERM';
-  return new ResourceError({
-    code: isDenied ? 'FILE_PERMISSION_DENIED' : 'FILE_IO',
-    what: `"${path}" cannot be read: ${error instanceof Error ? error.message : String(error)}.`,
-    where: { file: path },
-    whatToDo: isDenied ? 'Give yourself the right to read it.' : 'Check the disk, then try again.',
-    retryable: !isDenied,
-    cause: error,
   });
 }

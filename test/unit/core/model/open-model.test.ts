@@ -1,12 +1,15 @@
 import { describe, expect, test } from 'vitest';
 import { openModel } from '../../../../core/model/open-model.ts';
 import { buildSafetensors, type TensorSpec } from '../../../helpers/build-safetensors.ts';
+import { buildSplitPlane, describeSplitPlane } from '../../../helpers/build-split-plane.ts';
 import { errorOf } from '../../../helpers/error-of.ts';
 import { MemoryFiles, type MemoryNode } from '../../../helpers/memory-files.ts';
 
 const EMBEDDING: TensorSpec = { name: 'model.embed_tokens.weight', dtype: 'BF16', shape: [8, 4] };
 const HEAD: TensorSpec = { name: 'lm_head.weight', dtype: 'BF16', shape: [8, 4] };
 const NORM: TensorSpec = { name: 'model.norm.weight', dtype: 'F32', shape: [4] };
+const SHARD = '/m/model-00002-of-00002.safetensors';
+const INDEX = '/m/model.safetensors.index.json';
 const CONFIG = JSON.stringify({ architectures: ['LlamaForCausalLM'], tie_word_embeddings: false });
 
 function indexOf(weightMap: Record<string, string>): string {
@@ -141,6 +144,36 @@ describe('a folder', () => {
   });
 });
 
+describe('a split-plane folder', () => {
+  const file = buildSplitPlane(JSON.stringify({ format: 'split-plane', version: 1, ...describeSplitPlane() }));
+
+  test('gives the tensors of its .splane files; its copy of the index is not followed', async () => {
+    const files = shardedModel({
+      '/m/model-00001-of-00002.safetensors': undefined,
+      [SHARD]: undefined,
+      '/m/model-00002-of-00002.safetensors.splane': file,
+    });
+    const model = await openModel('/m', files);
+    expect(model).toMatchObject({ kind: 'split-plane', parameters: 4, indexFile: null });
+    expect(model.weightFiles.map(({ path }) => path)).toEqual(['model-00002-of-00002.safetensors.splane']);
+    expect(model.tensors).toMatchObject([
+      { name: 'a', dtype: 'BF16', shape: [2, 2], bytes: 8 },
+      { name: 'b', dtype: 'U8', bytes: 0 },
+    ]);
+    expect(model.otherFiles.map(({ path }) => path)).toContain('model.safetensors.index.json');
+  });
+
+  test('may have all its .splane files in subfolders', async () => {
+    const files = shardedModel({ '/m/lathe.json': '{}', '/m/parts/1.safetensors.splane': file });
+    expect((await openModel('/m', files)).weightFiles.map(({ path }) => path)).toEqual(['parts/1.safetensors.splane']);
+  });
+
+  test('may be named by one of its files', async () => {
+    const model = await openModel('/m/a.splane', new MemoryFiles({ '/m/a.splane': file }));
+    expect(model).toMatchObject({ kind: 'split-plane', openedAs: 'file', otherFiles: [] });
+  });
+});
+
 describe('a single path', () => {
   test('to a safetensors file opens that file alone, with the facts of the config beside it', async () => {
     const model = await openModel('/m/model-00002-of-00002.safetensors', shardedModel());
@@ -154,9 +187,6 @@ describe('a single path', () => {
     expect(model.tensors).toHaveLength(3);
   });
 });
-
-const SHARD = '/m/model-00002-of-00002.safetensors';
-const INDEX = '/m/model.safetensors.index.json';
 
 const REFUSED: [title: string, code: string, path: string, files: MemoryFiles][] = [
   ['a path that leads nowhere', 'MODEL_NOT_FOUND', '/nothing', shardedModel()],
@@ -225,6 +255,7 @@ const REFUSED: [title: string, code: string, path: string, files: MemoryFiles][]
   ['an index that is not JSON', 'MODEL_INDEX_INVALID', '/m', shardedModel({ [INDEX]: '{' })],
   ['a config that is not JSON', 'MODEL_CONFIG_INVALID', '/m', shardedModel({ '/m/config.json': '{' })],
   ['a config that is a list', 'MODEL_CONFIG_INVALID', '/m', shardedModel({ '/m/config.json': '[]' })],
+  ['an empty .splane file', 'FORMAT_FILE_CUT_SHORT', '/m', shardedModel({ '/m/x.splane': '' })],
   ['an empty weight file', 'FORMAT_FILE_CUT_SHORT', '/m', shardedModel({ [SHARD]: '' })],
 ];
 
