@@ -1,0 +1,191 @@
+import { FormatError, ModelError, type ErrorCode } from '../../errors.ts';
+import type { ByteRange, Dfloat11Fields } from '../../kernels/kernels.ts';
+import { mapBounded } from '../../model/bounded-map.ts';
+import type { FileAccess } from '../../model/file-access.ts';
+import { linearShape } from '../../model/linear-shapes.ts';
+import type { ModelTensor, SafetensorsModel } from '../../model/open-model.ts';
+import { quoted } from '../../quoted.ts';
+import { elementCount } from '../safetensors/tensor-size.ts';
+import { checkUnitFields, type UnitTensors } from './check-unit-fields.ts';
+import { parseDfloat11Config, type Dfloat11Config } from './dfloat11-config.ts';
+import { unitTensorNames } from './module-names.ts';
+import { splitFieldName, type UnitField } from './unit-fields.ts';
+
+/** `split_positions` read at a time. */
+const READS_AT_ONCE = 8;
+
+/** A tensor as the model has it; its bits are in a unit. */
+export interface LogicalTensor {
+  name: string;
+  dtype: 'BF16';
+  shape: number[];
+  /** Module of its unit. */
+  unit: string;
+  /** Within the unit. */
+  firstElement: number;
+  elements: number;
+}
+
+export interface Dfloat11Unit {
+  module: string;
+  elements: number;
+  fields: Dfloat11Fields;
+  /** In the order of concatenation. */
+  tensors: LogicalTensor[];
+}
+
+export interface Dfloat11Folder {
+  units: Dfloat11Unit[];
+  /** Tensors outside units, stored as they are. */
+  plain: ModelTensor[];
+}
+
+/**
+ * Reads which tensors the units of a DFloat11 folder hold. Sizes are checked; the coded data are the decoder's to check.
+ *
+ * Source: DFloat11 0.5.0, `load_and_replace_tensors`; names by the pattern dictionary, in its order.
+ * @param shapes of logical tensors, where known (`lathe.json`); else they follow from config.json, see `linearShape`
+ * @throws FormatError FORMAT_UNIT_INCOMPLETE, FORMAT_SHAPE_MISMATCH, FORMAT_CODED_DATA_MALFORMED,
+ * FORMAT_UNSUPPORTED_VERSION; ModelError MODEL_CONFIG_INVALID, MODEL_DUPLICATE_TENSOR; what `access` throws
+ * Cost: reads `split_positions` of each unit, 8 bytes a tensor.
+ */
+export async function readDfloat11Folder(
+  model: SafetensorsModel,
+  access: FileAccess,
+  shapes: ReadonlyMap<string, readonly number[]> = new Map(),
+): Promise<Dfloat11Folder> {
+  const config = parseDfloat11Config(model.config, 'config.json');
+  const byModule = new Map<string, Partial<Record<UnitField, ModelTensor>>>();
+  const modules = new Set(model.tensors.map(({ name }) => splitFieldName(name)).map((parts) => unitModule(parts)));
+  const plain: ModelTensor[] = [];
+  for (const tensor of model.tensors) {
+    const parts = splitFieldName(tensor.name);
+    if (!parts || !modules.has(parts.module)) plain.push(tensor);
+    else byModule.set(parts.module, { ...byModule.get(parts.module), [parts.field]: tensor });
+  }
+  const units = await mapBounded([...byModule], READS_AT_ONCE, async ([module, fields]): Promise<Dfloat11Unit> => {
+    const tensors = checkUnitFields(module, fields);
+    const names = namesOf(module, config, tensors);
+    const positions = await readSplitPositions(model.root, tensors, names.length, access);
+    const elements = tensors.sign_mantissa.sizeBytes;
+    const shapeOf = (name: string) => shapes.get(name) ?? (model.config && linearShape(model.config, name));
+    return {
+      module,
+      elements,
+      fields: rangesOf(model.root, tensors),
+      tensors: cutUnit(module, names, positions, elements, shapeOf),
+    };
+  });
+  checkNames(units, plain);
+  return { units, plain };
+}
+
+/** A module is a unit if either of its large fields is stored; the other ones have names that a model may use too. */
+function unitModule(parts: ReturnType<typeof splitFieldName>): string | null {
+  return parts && (parts.field === 'encoded_exponent' || parts.field === 'sign_mantissa') ? parts.module : null;
+}
+
+function namesOf(module: string, config: Dfloat11Config, { sign_mantissa: { file } }: UnitTensors): string[] {
+  const entry = config.patterns.find(({ pattern }) => pattern.matches(module));
+  if (entry) return unitTensorNames(module, entry.paths);
+  throw new ModelError({
+    code: 'MODEL_CONFIG_INVALID',
+    what: `${quoted(file)}: no pattern of "dfloat11_config" matches the unit ${quoted(module)}.`,
+    where: { file, tensor: module },
+    whatToDo: 'Get the config.json that belongs to these files.',
+  });
+}
+
+async function readSplitPositions(
+  root: string,
+  { split_positions: field }: UnitTensors,
+  tensors: number,
+  access: FileAccess,
+): Promise<number[]> {
+  if (field.sizeBytes !== 8 * (tensors - 1)) {
+    const found = `has ${field.sizeBytes / 8} entries, but the pattern dictionary names ${tensors} tensors.`;
+    throw malformed('FORMAT_CODED_DATA_MALFORMED', field, found);
+  }
+  const bytes = await access.read(`${root}/${field.file}`, field.offsetBytes, field.sizeBytes);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  return Array.from({ length: tensors - 1 }, (_, index) => Number(view.getBigInt64(8 * index, true)));
+}
+
+function cutUnit(
+  module: string,
+  names: readonly string[],
+  positions: readonly number[],
+  elements: number,
+  shapeOf: (name: string) => readonly number[] | null,
+): LogicalTensor[] {
+  let firstElement = 0;
+  return names.map((name, index) => {
+    const end = positions[index] ?? elements;
+    const length = end - firstElement;
+    const field = { name: `${module}.split_positions`, file: undefined };
+    if (length <= 0 || end > elements) {
+      const found = `puts the end of ${quoted(name)} at element ${end}, expected between ${firstElement} and ${elements}.`;
+      throw malformed('FORMAT_CODED_DATA_MALFORMED', field, found);
+    }
+    const shape = shapeOf(name);
+    if (!shape) {
+      throw new ModelError({
+        code: 'MODEL_CONFIG_INVALID',
+        what: `The shape of tensor ${quoted(name)} does not follow from config.json, and DFloat11 files do not hold it.`,
+        where: { tensor: name },
+        whatToDo: 'Use a model of a Llama-like architecture, or a folder that Lathe wrote.',
+      });
+    }
+    if (elementCount(shape) !== length) {
+      const found = `gives ${quoted(name)} ${length} elements, but its shape is [${shape.join(', ')}].`;
+      throw malformed('FORMAT_SHAPE_MISMATCH', field, found);
+    }
+    const tensor: LogicalTensor = {
+      name,
+      dtype: 'BF16',
+      shape: [...shape],
+      unit: module,
+      firstElement,
+      elements: length,
+    };
+    firstElement = end;
+    return tensor;
+  });
+}
+
+function malformed(code: ErrorCode, field: { name: string; file: string | undefined }, found: string): FormatError {
+  return new FormatError({
+    code,
+    what: `Field ${quoted(field.name)} ${found}`,
+    where: { file: field.file, tensor: field.name },
+    whatToDo: 'Download this folder again, config.json included.',
+  });
+}
+
+function rangesOf(root: string, tensors: UnitTensors): Dfloat11Fields {
+  const rangeOf = ({ file, offsetBytes, sizeBytes }: ModelTensor): ByteRange => {
+    return { path: `${root}/${file}`, offsetBytes, sizeBytes };
+  };
+  return {
+    luts: rangeOf(tensors.luts),
+    encodedExponent: rangeOf(tensors.encoded_exponent),
+    signMantissa: rangeOf(tensors.sign_mantissa),
+    outputPositions: rangeOf(tensors.output_positions),
+    gaps: rangeOf(tensors.gaps),
+  };
+}
+
+function checkNames(units: readonly Dfloat11Unit[], plain: readonly ModelTensor[]): void {
+  const names = new Set(plain.map(({ name }) => name));
+  for (const { name: tensor } of units.flatMap(({ tensors }) => tensors)) {
+    if (names.has(tensor)) {
+      throw new ModelError({
+        code: 'MODEL_DUPLICATE_TENSOR',
+        what: `Tensor ${quoted(tensor)} is stored twice, in a unit and elsewhere.`,
+        where: { tensor },
+        whatToDo: 'Keep the files of one model only in this folder.',
+      });
+    }
+    names.add(tensor);
+  }
+}
