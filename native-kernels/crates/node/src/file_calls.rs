@@ -11,7 +11,7 @@ use napi::bindgen_prelude::*;
 use napi_derive::napi;
 
 use crate::call::{CallControl, Work, guarded};
-use crate::ranges::{JsByteRange, range, unsigned};
+use crate::js_ranges::{JsByteRange, range, unsigned};
 
 #[napi(object)]
 pub struct JsDescription {

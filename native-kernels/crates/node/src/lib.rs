@@ -9,6 +9,6 @@
 mod call;
 //mod dfloat11_calls;
 mod file_calls;
-mod ranges;
+mod js_ranges;
 //mod split_plane_calls;
 //mod statistics_calls;

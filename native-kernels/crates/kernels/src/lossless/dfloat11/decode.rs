@@ -1,10 +1,10 @@
 //! Reads the five stored tensors of a unit back into BF16 words, trusting none of them.
 
-use super::super::bf16;
+use super::block_group::{Group, Span, join};
 use super::fields::UnitFields;
 use super::lookup::Lookup;
 use super::scratch::{Scratch, resize};
-use super::unpack::{Block, EXPONENT_SLACK, LANES, STREAM_SLACK, unpack_blocks};
+use super::unpack::STREAM_SLACK;
 use super::{BLOCK_BITS, BLOCK_BYTES, GAP_BYTES_PER_BLOCK, MAX_DECODE_ROWS, MAX_ELEMENTS, MAX_STREAM_BYTES};
 use crate::context::Context;
 use crate::cpu::Backend;
@@ -52,7 +52,7 @@ pub(super) fn decode_with(
     let mut end_bit = 0;
     ordered(context, unit.blocks.div_ceil(group_blocks), work, |_, (spans, bytes)| {
         for span in spans {
-            end_bit = unit.join(end_bit, &span)?;
+            end_bit = join(unit.stream.bytes(), end_bit, &span)?;
         }
         context.control.advance(bytes);
         Ok(())
@@ -69,15 +69,6 @@ struct Unit {
     elements: u64,
     blocks: u64,
     position_entries: u64,
-}
-
-/// Where a block's code words start and end, in bits of the unit's stream.
-struct Span {
-    block: u64,
-    first_bit: u64,
-    end_bit: u64,
-    /// The last block, and no element starts in it.
-    starts_nothing: bool,
 }
 
 /// What a group of blocks needs.
@@ -211,97 +202,8 @@ impl Unit {
         target.put(2 * first_element, &buffers.words)?;
         Ok(spans)
     }
-
-    /// Checks that a block starts where the one before ends, and returns where it ends itself.
-    fn join(&self, end_before: u64, span: &Span) -> Result<u64> {
-        let (start, end) = if span.starts_nothing {
-            let base = span.block * BLOCK_BITS;
-            if end_before <= base || end_before.div_ceil(8) != self.stream.bytes() {
-                return Err(KernelError::malformed(format!(
-                    "\"encoded_exponent\" has {} bytes, its last code word ends in byte {}",
-                    self.stream.bytes(),
-                    end_before.div_ceil(8)
-                )));
-            }
-            // The end mark starts here, unless the last code word ends with a byte.
-            (if end_before.is_multiple_of(8) { base } else { end_before }, end_before)
-        } else {
-            (end_before, span.end_bit)
-        };
-        if span.first_bit != start {
-            return Err(KernelError::malformed(format!(
-                "\"gaps\" lets block {} start at bit {}, the code words before it end at bit {start}",
-                span.block, span.first_bit
-            )));
-        }
-        Ok(end)
-    }
 }
 
 fn open(range: &ByteRange) -> Result<Source> {
     Source::open(std::slice::from_ref(range))
-}
-
-/// The stored bytes of some blocks.
-struct Group<'a> {
-    stream: &'a [u8],
-    gaps: &'a [u8],
-    starts: &'a [u64],
-    sign_mantissa: &'a [u8],
-    first_block: u64,
-    stream_bytes: u64,
-}
-
-impl Group<'_> {
-    fn decode(
-        &self,
-        backend: Backend,
-        lookup: &Lookup,
-        exponents: &mut Vec<u8>,
-        words: &mut [u8],
-    ) -> Result<Vec<Span>> {
-        let blocks = self.starts.len() - 1;
-        let elements = |block: usize| (self.starts[block + 1] - self.starts[block]) as usize;
-        let mut spans = Vec::with_capacity(blocks);
-        for first in (0..blocks).step_by(LANES) {
-            let lanes = first..blocks.min(first + LANES);
-            resize(exponents, lanes.clone().map(|block| elements(block) + EXPONENT_SLACK).sum())?;
-            let mut rest = exponents.as_mut_slice();
-            let mut batch = Vec::with_capacity(LANES);
-            for block in lanes {
-                let (exponents, others) = rest.split_at_mut(elements(block) + EXPONENT_SLACK);
-                rest = others;
-                let number = self.first_block + block as u64;
-                let bytes = BLOCK_BYTES.min(self.stream_bytes - number * BLOCK_BYTES) as u32;
-                batch.push(Block {
-                    stream: &self.stream[BLOCK_BYTES as usize * block..],
-                    gaps: &self.gaps[GAP_BYTES_PER_BLOCK as usize * block..][..GAP_BYTES_PER_BLOCK as usize],
-                    exponents,
-                    elements: elements(block) as u32,
-                    bits: 8 * bytes,
-                    is_last: (number + 1) * BLOCK_BYTES >= self.stream_bytes,
-                    number,
-                    end_bit: 0,
-                });
-            }
-            unpack_blocks(backend, lookup, &mut batch)?;
-            for (block, unpacked) in batch.iter().enumerate() {
-                let block = first + block;
-                let (from, to) = (
-                    (self.starts[block] - self.starts[0]) as usize,
-                    (self.starts[block + 1] - self.starts[0]) as usize,
-                );
-                let sign_mantissa = &self.sign_mantissa[from..to];
-                bf16::merge(backend, &unpacked.exponents[..to - from], sign_mantissa, &mut words[2 * from..2 * to]);
-                let base = unpacked.number * BLOCK_BITS;
-                spans.push(Span {
-                    block: unpacked.number,
-                    first_bit: base + u64::from(unpacked.gaps[0] >> 3),
-                    end_bit: base + u64::from(unpacked.end_bit),
-                    starts_nothing: unpacked.is_last && unpacked.elements == 0,
-                });
-            }
-        }
-        Ok(spans)
-    }
 }

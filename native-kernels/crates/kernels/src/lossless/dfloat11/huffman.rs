@@ -65,7 +65,7 @@ fn merge(histogram: &[u64; 256]) -> Option<([Code; 256], Code)> {
         nodes.push(Node::Leaf(Some(symbol as u8)));
     }
     let root = loop {
-        let Some(Reverse((frequency, representative, zero))) = heap.pop() else { return None };
+        let Reverse((frequency, representative, zero)) = heap.pop()?;
         let Some(Reverse((other_frequency, _, one))) = heap.pop() else { break zero };
         heap.push(Reverse((frequency + other_frequency, representative, nodes.len())));
         nodes.push(Node::Inner(zero, one));

@@ -51,7 +51,7 @@ impl Entry {
     fn push(&mut self, exponent: u8, length: u32) {
         let bits = self.bits() + length;
         self.0 |= u64::from(exponent) << (8 * self.count());
-        self.0 = (self.0 & !(0xff << 40)) + (1 << 32) | u64::from(bits) << 40 | 1 << (48 + bits);
+        self.0 = ((self.0 & !(0xff << 40)) + (1 << 32)) | (u64::from(bits) << 40) | (1 << (48 + bits));
     }
 }
 

@@ -7,32 +7,31 @@
 //! Two streaming passes write a unit ([`measure`], then [`encode`]), one reads it ([`decode`]). All work in bounded
 //! memory and give the same bytes at any thread count.
 
+mod block_group;
 mod code_book;
 mod decode;
 mod encode;
+mod exponent_counter;
 mod fields;
-mod histogram;
 mod huffman;
 #[doc(hidden)]
-pub mod lookup;
+pub mod in_memory;
+mod index_writer;
+mod lookup;
 mod luts;
-#[doc(hidden)]
-pub mod pack;
+mod pack;
 mod plan;
 #[cfg(test)]
 mod reference;
 mod scratch;
 #[cfg(test)]
 mod tests;
-#[doc(hidden)]
-pub mod unpack;
+mod unpack;
 
 pub use code_book::{BookOrigin, CodeBook};
 pub use decode::decode;
 pub use encode::encode;
 pub use fields::UnitFields;
-#[doc(hidden)]
-pub use histogram::ExponentCounter;
 pub use plan::{UnitPlan, measure, plan_from_histogram};
 
 /// Bytes of the bit stream that one thread block of the official kernel decodes.

@@ -1,7 +1,7 @@
 //! The first pass: what a unit holds, which code it gets, and how many bytes each stored tensor will have.
 
 use super::code_book::{BookOrigin, CodeBook};
-use super::histogram::ExponentCounter;
+use super::exponent_counter::ExponentCounter;
 use super::pack::{PackTable, PackedChunk, pack_chunk};
 use super::scratch::{Scratch, resize};
 use super::{BLOCK_BITS, BLOCK_BYTES, GAP_BYTES_PER_BLOCK, MAX_BLOCK_ELEMENTS, MAX_ELEMENTS, MAX_STREAM_BYTES};
@@ -65,7 +65,7 @@ impl UnitPlan {
         GAP_BYTES_PER_BLOCK * self.blocks
     }
 
-    fn new(histogram: &[u64; 256], last_exponent: u8, book: CodeBook) -> Result<Self> {
+    pub(super) fn new(histogram: &[u64; 256], last_exponent: u8, book: CodeBook) -> Result<Self> {
         let bits = book.total_bits(histogram);
         let last_bits = u64::from(book.length(last_exponent));
         if last_bits == 0 || histogram[usize::from(last_exponent)] == 0 {
@@ -170,7 +170,7 @@ pub(super) fn measure_with(
 }
 
 /// First bit of each chunk, then the bit count.
-fn chunk_starts(book: &CodeBook, chunk_histograms: &[[u32; 256]]) -> Vec<u64> {
+pub(super) fn chunk_starts(book: &CodeBook, chunk_histograms: &[[u32; 256]]) -> Vec<u64> {
     let mut bits = 0;
     let mut starts = vec![0];
     for histogram in chunk_histograms {

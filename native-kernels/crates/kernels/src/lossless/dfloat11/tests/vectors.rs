@@ -268,8 +268,8 @@ fn vector_g_has_the_published_checksums() {
 fn vector_h_is_limited_to_32_bits() {
     let mut histogram = [0_u64; 256];
     let (mut a, mut b) = (1, 1);
-    for exponent in 80..120 {
-        histogram[exponent] = a;
+    for count in &mut histogram[80..120] {
+        *count = a;
         (a, b) = (b, a + b);
     }
     let book = CodeBook::from_histogram(&histogram).unwrap();
@@ -285,8 +285,8 @@ fn a_limiter_tie_above_one_is_recorded() {
     // Fibonacci counts from 2 on, with two exponents of the lowest frequency: k = 1 would already have to choose.
     let mut histogram = [0_u64; 256];
     let (mut a, mut b) = (10, 10);
-    for exponent in 80..118 {
-        histogram[exponent] = a;
+    for count in &mut histogram[80..118] {
+        *count = a;
         (a, b) = (b, a + b);
     }
     (histogram[81], histogram[82], histogram[83], histogram[84]) = (10, 10, 10, 10);
