@@ -74,8 +74,9 @@ export interface Addon {
     split: string,
     sizeBytes: number,
     target: DecodeTarget,
+    withSha256: boolean,
     threads: number,
     control: CallControl,
-  ): Promise<string>;
+  ): Promise<string | null>;
   panicForTests(text: string): Promise<void>;
 }

@@ -19,7 +19,7 @@ const PROGRESS_INTERVAL_MS = 100;
 export function loadKernels(binaryPath: string): Kernels {
   const loaded: { exports: unknown } = { exports: {} };
   try {
-    process.dlopen(loaded as NodeModule, binaryPath);
+    process.dlopen(loaded, binaryPath);
   } catch (cause) {
     throw new KernelError({
       code: 'KERNEL_UNAVAILABLE',
@@ -98,9 +98,9 @@ function wrap(addon: Addon): Kernels {
       call(options, (control) =>
         addon.encodeSplitPlane(source, split, coder, output, alsoDigest, options.threads, control),
       ),
-    decodeSplitPlane: (input, planes, split, sizeBytes, target, options) =>
+    decodeSplitPlane: (input, planes, split, sizeBytes, target, withSha256, options) =>
       call(options, (control) =>
-        addon.decodeSplitPlane(input, planes, split, sizeBytes, target, options.threads, control),
+        addon.decodeSplitPlane(input, planes, split, sizeBytes, target, withSha256, options.threads, control),
       ),
   };
 }

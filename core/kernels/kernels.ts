@@ -118,6 +118,8 @@ export interface KernelDescription {
   backends: string[];
   /** The one in use. */
   backend: string;
+  /** Processor features found that kernels make use of, as compilers name them: `avx2`, `avx512f`, `sha`, `neon` … */
+  features: string[];
 }
 
 export interface FileLock {
@@ -159,13 +161,14 @@ export interface Kernels {
     alsoDigest: RunningDigest | null,
     options: CallOptions,
   ): Promise<SplitPlaneTensor>;
-  /** Returns the SHA-256 of the decoded bytes. */
+  /** Returns the SHA-256 of the decoded bytes if `withSha256`, which costs time, else null. */
   decodeSplitPlane(
     input: { path: string; dataStart: number },
     planes: Plane[],
     split: PlaneSplit,
     sizeBytes: number,
     target: DecodeTarget,
+    withSha256: boolean,
     options: CallOptions,
-  ): Promise<string>;
+  ): Promise<string | null>;
 }

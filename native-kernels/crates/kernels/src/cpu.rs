@@ -56,3 +56,32 @@ impl Backend {
         *BEST.get_or_init(|| *Self::available().last().unwrap_or(&Self::Scalar))
     }
 }
+
+/// The processor features found that kernels make use of, as compilers name them.
+pub fn features() -> Vec<&'static str> {
+    #[allow(unused_mut)]
+    let mut found = Vec::new();
+    #[cfg(target_arch = "x86_64")]
+    {
+        macro_rules! look_for {
+            ($($name:tt)*) => {$(
+                if is_x86_feature_detected!($name) {
+                    found.push($name);
+                }
+            )*};
+        }
+        look_for!("ssse3" "sse4.1" "lzcnt" "bmi1" "bmi2" "avx2" "sha" "avx512f" "avx512bw" "avx512dq" "avx512vl" "avx512vbmi" "avx512vbmi2");
+    }
+    #[cfg(target_arch = "aarch64")]
+    {
+        macro_rules! look_for {
+            ($($name:tt)*) => {$(
+                if std::arch::is_aarch64_feature_detected!($name) {
+                    found.push($name);
+                }
+            )*};
+        }
+        look_for!("neon" "sha2");
+    }
+    found
+}

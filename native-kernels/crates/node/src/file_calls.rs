@@ -18,6 +18,7 @@ pub struct JsDescription {
     pub version: String,
     pub backends: Vec<String>,
     pub backend: String,
+    pub features: Vec<String>,
 }
 
 #[napi]
@@ -26,6 +27,7 @@ pub fn describe() -> JsDescription {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         backends: Backend::available().iter().map(|backend| backend.name().to_owned()).collect(),
         backend: Backend::best().name().to_owned(),
+        features: lathe_kernels::cpu::features().into_iter().map(str::to_owned).collect(),
     }
 }
 

@@ -5,10 +5,11 @@
 //! JSON `{status, what, path, byteOffset}`.
 
 #![allow(missing_docs, reason = "the documented face of these functions is core/kernels/kernels.ts")]
+#![cfg_attr(test, allow(dead_code, reason = "built as a test, the functions are not exported to Node"))]
 
 mod call;
-//mod dfloat11_calls;
+mod dfloat11_calls;
 mod file_calls;
 mod js_ranges;
-//mod split_plane_calls;
-//mod statistics_calls;
+mod split_plane_calls;
+mod statistics_calls;

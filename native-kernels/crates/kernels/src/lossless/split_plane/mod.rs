@@ -157,6 +157,17 @@ impl Split {
         }
     }
 
+    /// The split of that name (`bf16`, `f16`, `f32`, `bytes`), if there is one.
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "bf16" => Some(Self::Bf16),
+            "f16" => Some(Self::F16),
+            "f32" => Some(Self::F32),
+            "bytes" => Some(Self::Bytes),
+            _ => None,
+        }
+    }
+
     /// The planes, in the order they are stored.
     pub fn kinds(self) -> &'static [PlaneKind] {
         match self {
