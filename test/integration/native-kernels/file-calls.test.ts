@@ -1,0 +1,86 @@
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { expect, test } from 'vitest';
+import { errorOf } from '../../helpers/error-of.ts';
+import { bundleDoor, startNode } from './bundle-door.ts';
+import { bytesOf, kernels, makeSparse, sampleTensors, useFolder } from './kernels-fixture.ts';
+
+const at = useFolder();
+
+const [largest] = sampleTensors.map(({ range }) => range);
+if (largest === undefined) throw new Error('the sample model has tensors');
+
+function sha256(bytes: Buffer): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}
+
+test('describes itself: version, bodies that can run here, the one in use', () => {
+  const { version, backends, backend, features } = kernels.describe();
+  expect(version).toMatch(/^\d+\.\d+\.\d+$/);
+  expect(backends[0]).toBe('scalar');
+  expect(backends.at(-1)).toBe(backend);
+  if (backends.includes('avx2')) expect(features).toEqual(expect.arrayContaining(['avx2', 'bmi2', 'lzcnt']));
+  if (backends.includes('avx512')) expect(features).toEqual(expect.arrayContaining(['avx512f', 'avx512vbmi']));
+});
+
+test('digests, copies and compares whole files and ranges', async () => {
+  const digest = { sizeBytes: readFileSync(largest.path).length, sha256: sha256(readFileSync(largest.path)) };
+  expect(await kernels.digestFile(largest.path, { threads: 1 })).toEqual(digest);
+  expect(await kernels.copyFile(largest.path, at('copy'), { threads: 1 })).toEqual(digest);
+  expect(readFileSync(at('copy')).equals(readFileSync(largest.path))).toBe(true);
+  await kernels.syncFile(at('copy'), { threads: 1 });
+  await kernels.copyRange(largest, at('range'), 1000, { threads: 1 });
+  const copied = { path: at('range'), offsetBytes: 1000, sizeBytes: largest.sizeBytes };
+  expect(bytesOf(copied).equals(bytesOf(largest))).toBe(true);
+  await kernels.compareRanges(copied, largest, { threads: 1 });
+});
+
+test('a copy over a longer file has the length of its original', async () => {
+  writeFileSync(at('short'), 'abc');
+  writeFileSync(at('long'), 'something longer');
+  await kernels.copyFile(at('short'), at('long'), { threads: 1 });
+  expect(readFileSync(at('long'), 'utf8')).toBe('abc');
+});
+
+test('a comparison names file and byte of the first difference', async () => {
+  const bytes = Buffer.alloc(3_000_000, 7);
+  writeFileSync(at('a'), bytes);
+  bytes.writeUInt8(8, 2_345_678);
+  writeFileSync(at('b'), bytes);
+  const range = { offsetBytes: 2, sizeBytes: bytes.length - 2 };
+  const compare = (): Promise<void> =>
+    kernels.compareRanges({ path: at('a'), ...range }, { path: at('b'), ...range }, { threads: 1 });
+  expect(await errorOf(compare)).toMatchObject({
+    code: 'VERIFY_FAILED',
+    where: { file: at('b'), byteOffset: 2_345_678 },
+  });
+});
+
+test('progress grows and ends at the bytes worked through', async () => {
+  const big = makeSparse(at('sparse'), 2 ** 29);
+  const seen: number[] = [];
+  await kernels.digestFile(big.path, { threads: 1, onProgress: (doneBytes) => seen.push(doneBytes) });
+  expect(seen.length).toBeGreaterThan(2);
+  expect(seen).toEqual([...seen].sort((a, b) => a - b));
+  expect(seen.at(-1)).toBe(big.sizeBytes);
+});
+
+test('a lock is held by one, in this process and others, and set free by release or death', async () => {
+  const lock = kernels.lockFile(at('lock'));
+  expect(existsSync(at('lock'))).toBe(true);
+  expect((await errorOf(() => kernels.lockFile(at('lock')))).code).toBe('JOB_OUTPUT_BUSY');
+  const take = `${bundleDoor(at('door.cjs'))}.lockFile(${JSON.stringify(at('lock'))})`;
+  const refused = startNode(`try { ${take} } catch (error) { console.log(error.code) }`);
+  expect(await refused.output).toBe('JOB_OUTPUT_BUSY\n');
+  lock.release();
+
+  const holder = startNode(`const lock = ${take}; console.log('held'); setInterval(() => lock, 1000)`);
+  try {
+    expect(await holder.firstLine).toBe('held');
+    expect((await errorOf(() => kernels.lockFile(at('lock')))).code).toBe('JOB_OUTPUT_BUSY');
+  } finally {
+    holder.child.kill('SIGKILL');
+  }
+  await holder.output;
+  kernels.lockFile(at('lock')).release();
+});
