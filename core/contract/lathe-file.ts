@@ -6,6 +6,7 @@
  */
 import { z } from 'zod';
 import { FormatError } from '../errors.ts';
+import { isPlainRelativePath } from '../relative-path.ts';
 import { recipeSchema } from './recipe.ts';
 
 export const LATHE_FILE_NAME = 'lathe.json';
@@ -15,7 +16,9 @@ export const MAX_LATHE_FILE_BYTES = 512 << 20;
 
 const sha256Schema = z.string().regex(/^[0-9a-f]{64}$/);
 const countSchema = z.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER);
-const fileSchema = z.object({ path: z.string().min(1), bytes: countSchema, sha256: sha256Schema });
+/** Files are written and read by these names, so none may lead out of the folder. */
+const pathSchema = z.string().min(1).refine(isPlainRelativePath, 'not a plain path inside the folder');
+const fileSchema = z.object({ path: pathSchema, bytes: countSchema, sha256: sha256Schema });
 
 export const latheFileSchema = z.object({
   schema: z.literal(1),
@@ -30,7 +33,7 @@ export const latheFileSchema = z.object({
     parameters: countSchema,
     storedBytes: countSchema,
     files: z.array(fileSchema),
-    emptyFolders: z.array(z.string()),
+    emptyFolders: z.array(pathSchema),
   }),
   output: z.object({
     storedBytes: countSchema,
@@ -52,8 +55,15 @@ export const latheFileSchema = z.object({
     }),
   ),
   notes: z.array(z.string()),
-  /** What the output's own layout cannot hold: base64 of headers (first 8 + n bytes) and of whole small files. */
-  original: z.object({ headers: z.record(z.string(), z.string()), files: z.record(z.string(), z.string()) }),
+  /** What the output's own layout cannot hold, by path in the source. */
+  original: z.object({
+    /** Base64 of the first 8 + n bytes of weight files. */
+    headers: z.record(pathSchema, z.base64()),
+    /** Base64 of whole small files that the output has in another form, or not at all. */
+    files: z.record(pathSchema, z.base64()),
+    /** Files that stand in the output under another name: its path there. */
+    renamed: z.record(pathSchema, pathSchema),
+  }),
   integrity: z.string(),
 });
 

@@ -9,7 +9,7 @@ import { mapBounded } from './bounded-map.ts';
 import type { FileAccess } from './file-access.ts';
 import { architectureOf, EMBEDDING_PAIRS, hasTiedEmbeddings, type JsonObject } from './model-config.ts';
 import type { FolderFile } from './model-folder.ts';
-import { readSafetensorsHeader, readSplitPlaneHeader } from './read-model-headers.ts';
+import { newHeaderBudget, readSafetensorsHeader, readSplitPlaneHeader } from './read-model-headers.ts';
 import { selectModelFiles, type ModelFiles } from './select-model-files.ts';
 
 /** Headers read at a time: enough to hide the latency of a network disk. */
@@ -83,20 +83,26 @@ export type OpenedModel = SafetensorsModel | SplitPlaneModel;
  * Of a folder, these are the weights: the shards of its index; else `model.safetensors`; else every safetensors file at
  * its top. In a DFloat11 folder every safetensors file at its top, as the official loader has it.
  * In a split-plane folder its `.splane` files.
+ * @param unfinished whether the path may lie in the folder of an unfinished output: only the job that writes it says so
  * @throws ModelError MODEL_NOT_FOUND, MODEL_UNKNOWN_KIND, MODEL_PICKLE_REFUSED, MODEL_NOT_A_FILE,
  * MODEL_FILE_OUTSIDE_FOLDER, MODEL_INDEX_INVALID, MODEL_SHARD_MISSING, MODEL_TENSOR_MISSING, MODEL_DUPLICATE_TENSOR,
  * MODEL_CONFIG_INVALID; FormatError as `readHeaderLength`, `parseSafetensorsHeader` and
  * `parseSplitPlaneHeader`; what `access` throws
  * Cost: reads the headers, the index and config.json; lists the folder tree.
  */
-export async function openModel(path: string, access: FileAccess): Promise<OpenedModel> {
-  const chosen = await selectModelFiles(path, access);
+export async function openModel(
+  path: string,
+  access: FileAccess,
+  { unfinished = false }: { unfinished?: boolean } = {},
+): Promise<OpenedModel> {
+  const chosen = await selectModelFiles(path, access, unfinished);
   return chosen.kind === 'split-plane' ? openSplitPlane(chosen, access) : openSafetensors(chosen, access);
 }
 
 async function openSafetensors(chosen: ModelFiles, access: FileAccess): Promise<SafetensorsModel> {
+  const budget = newHeaderBudget();
   const weightFiles = await mapBounded(chosen.weights, HEADERS_AT_ONCE, async (file): Promise<WeightFile> => {
-    return { ...file, header: await readSafetensorsHeader(chosen.root, file, access) };
+    return { ...file, header: await readSafetensorsHeader(chosen.root, file, access, budget) };
   });
   const tensors = weightFiles.flatMap((file) => file.header.tensors.map((tensor) => ({ ...tensor, file: file.path })));
   const facts = factsOf(chosen, tensors);
@@ -105,8 +111,9 @@ async function openSafetensors(chosen: ModelFiles, access: FileAccess): Promise<
 }
 
 async function openSplitPlane(chosen: ModelFiles, access: FileAccess): Promise<SplitPlaneModel> {
+  const budget = newHeaderBudget();
   const weightFiles = await mapBounded(chosen.weights, HEADERS_AT_ONCE, async (file): Promise<SplitPlaneFile> => {
-    return { ...file, header: await readSplitPlaneHeader(chosen.root, file, access) };
+    return { ...file, header: await readSplitPlaneHeader(chosen.root, file, access, budget) };
   });
   const tensors = weightFiles.flatMap((file) => file.header.tensors.map((tensor) => ({ ...tensor, file: file.path })));
   // A source kept whole has no tensors that could be counted or repeated.

@@ -10,7 +10,7 @@ import {
   isSplitPlaneName,
   PARTIAL_ENDING,
 } from './file-kinds.ts';
-import { isJsonObject, MAX_CONFIG_BYTES, parseModelConfig, type JsonObject } from './model-config.ts';
+import { MAX_CONFIG_BYTES, parseModelConfig, type JsonObject } from './model-config.ts';
 import { regularFileSize, walkModelFolder, type FolderFile, type FolderTree } from './model-folder.ts';
 
 /** Lies in every folder that Lathe wrote. */
@@ -33,9 +33,9 @@ export interface ModelFiles {
 /**
  * Finds the files of a model. See `openModel` for the rules and for what is thrown.
  */
-export async function selectModelFiles(path: string, access: FileAccess): Promise<ModelFiles> {
+export async function selectModelFiles(path: string, access: FileAccess, unfinished = false): Promise<ModelFiles> {
   const trimmed = path.replace(/(?<=[^/\\])[/\\]+$/, '');
-  if (trimmed.split(/[/\\]/).some((part) => part.endsWith(PARTIAL_ENDING))) {
+  if (!unfinished && trimmed.split(/[/\\]/).some((part) => part.endsWith(PARTIAL_ENDING))) {
     throw unknownKind(path, 'is the unfinished output of another job', 'Resume that job, or name a finished model.');
   }
   const facts = await access.stat(trimmed);
@@ -125,7 +125,7 @@ async function checkTopLevel(root: string, access: FileAccess): Promise<void> {
 }
 
 function kindByConfig(config: JsonObject | null): 'safetensors' | 'dfloat11' {
-  return isJsonObject(config?.['dfloat11_config']) ? 'dfloat11' : 'safetensors';
+  return config && Object.hasOwn(config, 'dfloat11_config') ? 'dfloat11' : 'safetensors';
 }
 
 /** One index, or of several the one with the usual name. */

@@ -5,7 +5,6 @@
  * signal fires it stops within a fraction of a second: with JOB_INTERRUPTED if the job can be resumed, else with
  * JOB_CANCELLED. Nothing is printed; progress goes to `onEvent`.
  */
-import type { OnJobEvent } from '../../core/contract/progress.ts';
 import type { Recipe } from '../../core/contract/recipe.ts';
 import type {
   CompressResult,
@@ -15,42 +14,17 @@ import type {
   RestoreResult,
   VerifyResult,
 } from '../../core/contract/results.ts';
+import type { Kernels } from '../../core/kernels/kernels.ts';
+import { loadKernels } from '../../native-kernels/index.ts';
+import type { CompressOptions, JobOptions, RestoreOptions } from './job-options.ts';
+
+export type { CompressOptions, JobOptions, RestoreOptions } from './job-options.ts';
 
 export interface EngineOptions {
   /** The built `lathe-kernels.node`. */
   kernelsPath: string;
   /** LATHE_HOME: runs and settings. Made when first needed. */
   home: string;
-}
-
-/** What every job is given. */
-export interface JobOptions {
-  /** 1 or more; no result depends on it. */
-  threads: number;
-  /** Of the whole process; null: none. */
-  memoryLimitBytes: number | null;
-  signal: AbortSignal;
-  onEvent: OnJobEvent;
-}
-
-export interface CompressOptions extends JobOptions {
-  model: string;
-  output: string;
-  recipe: Recipe;
-  /** Go on with the interrupted run on this output; a plain run if there is none. */
-  resume: boolean;
-  /** Replace an existing output once the new one is verified; throw an interrupted run away. */
-  force: boolean;
-}
-
-export interface RestoreOptions extends JobOptions {
-  model: string;
-  output: string;
-  force: boolean;
-  /** Null: as the source; the files of a lossless folder have no other. */
-  dtype: 'bf16' | 'f16' | 'f32' | null;
-  /** Only where files are made anew; null: one file. */
-  maxShardBytes: number | null;
 }
 
 export interface Engine {
@@ -61,4 +35,25 @@ export interface Engine {
   estimate(options: JobOptions & { model: string; recipe: Recipe }): Promise<EstimateResult>;
   /** What is wrong with this machine is in the result, missing kernels included; never rejects. */
   doctor(): Promise<DoctorResult>;
+}
+
+/**
+ * Opens the engine. Cheap: kernels are loaded by the first job that needs them, and the code of a job with it.
+ *
+ * Jobs reject with KernelError KERNEL_UNAVAILABLE where the kernels cannot be loaded.
+ */
+export function openEngine({ kernelsPath, home }: EngineOptions): Engine {
+  let loaded: Kernels | null = null;
+  function kernels(): Kernels {
+    loaded ??= loadKernels(kernelsPath);
+    return loaded;
+  }
+  return {
+    inspect: async (options) => (await import('../jobs/inspect-job.ts')).inspectJob(options, kernels),
+    compress: async (options) => (await import('../jobs/compress-job.ts')).compressJob(options, kernels(), home),
+    restore: async (options) => (await import('../jobs/restore-job.ts')).restoreJob(options, kernels()),
+    verify: async (options) => (await import('../jobs/verify-job.ts')).verifyJob(options, kernels()),
+    estimate: async (options) => (await import('../jobs/estimate-job.ts')).estimateJob(options, kernels()),
+    doctor: async () => (await import('../jobs/doctor-job.ts')).doctorJob(kernels, home),
+  };
 }

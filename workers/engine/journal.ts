@@ -9,20 +9,22 @@ import { wrapFileErrors } from './file-errors.ts';
 import { syncFolder } from './durable-files.ts';
 import type { SerializedError } from '../../core/errors.ts';
 import type { WorkRecord } from '../../core/methods/lossless/work.ts';
+import type { Fingerprints } from './fingerprints.ts';
 
 export type JournalLine =
   | {
       type: 'run';
       runId: string;
       command: string;
-      version: string;
       model: string;
       output: string;
       startedAt: string;
-      fingerprints: Record<string, string>;
+      fingerprints: Fingerprints;
     }
   | { type: 'resumed'; at: string }
   | { type: 'item'; key: string; record: WorkRecord }
+  /** Everything is written and verified; the output is about to take its place. */
+  | { type: 'committing' }
   | { type: 'done'; at: string; seconds: number }
   | { type: 'failed'; at: string; error: SerializedError }
   | { type: 'interrupted'; at: string };

@@ -12,22 +12,26 @@
  * At every instant either `<output>` is there (old or new), or `old/` and a verified `new/` are: a resumed run finishes.
  */
 import { mkdir, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { JobError } from '../../core/errors.ts';
 import type { FileLock, Kernels } from '../../core/kernels/kernels.ts';
+import { PARTIAL_ENDING } from '../../core/model/file-kinds.ts';
 import { syncFolder, syncFolderTree, writeFileDurably } from './durable-files.ts';
 import { wrapFileErrors } from './file-errors.ts';
-
-export const PARTIAL_SUFFIX = '.lathe-partial';
 
 export interface PartialRun {
   runId: string;
   command: string;
 }
 
+/** Where the output at this path grows. */
+export function newFolderOf(output: string): string {
+  return join(`${output}${PARTIAL_ENDING}`, 'new');
+}
+
 export interface OutputFolder {
-  /** Where the output grows. */
-  newFolder: string;
+  /** Whether an output is growing here: after a crash in the midst of `commit` it may be in its place already. */
+  hasNewFolder(): Promise<boolean>;
   /** The unfinished run that was found here, if any. */
   unfinished: PartialRun | null;
   /** Throws the unfinished run away and notes the new one. */
@@ -69,8 +73,8 @@ export async function refuseExistingOutput(output: string, force: boolean): Prom
  * @throws JobError JOB_OUTPUT_BUSY if another run works on the same output
  */
 export async function openOutputFolder(output: string, kernels: Kernels): Promise<OutputFolder> {
-  const partial = `${output}${PARTIAL_SUFFIX}`;
-  const [newFolder, oldFolder, runFile] = [join(partial, 'new'), join(partial, 'old'), join(partial, 'run.json')];
+  const partial = `${output}${PARTIAL_ENDING}`;
+  const [newFolder, oldFolder, runFile] = [newFolderOf(output), join(partial, 'old'), join(partial, 'run.json')];
   await wrapFileErrors('make the folder', partial, () => mkdir(partial, { recursive: true }));
   const lock: FileLock = kernels.lockFile(join(partial, 'lock'));
   if (!(await exists(join(partial, 'lock')))) {
@@ -85,15 +89,16 @@ export async function openOutputFolder(output: string, kernels: Kernels): Promis
   }
   async function discard(): Promise<void> {
     await wrapFileErrors('remove', partial, async () => {
-      for (const part of [runFile, newFolder, oldFolder]) await rm(part, { recursive: true, force: true });
+      // The run's name goes last: as long as it is there, a resumed run knows what this folder is.
+      for (const part of [newFolder, oldFolder, runFile]) await rm(part, { recursive: true, force: true });
       await rm(partial, { recursive: true, force: true });
       lock.release();
       await syncFolder(dirname(partial));
     });
   }
   return {
-    newFolder,
     unfinished,
+    hasNewFolder: () => exists(newFolder),
     async begin(run) {
       await wrapFileErrors('write', partial, async () => {
         await rm(runFile, { force: true });
@@ -130,9 +135,4 @@ async function readRun(path: string): Promise<PartialRun | null> {
   } catch {
     return null;
   }
-}
-
-/** Whether a path is a partial folder of some run, or lies in one. */
-export function isPartialPath(path: string): boolean {
-  return path.split(/[\\/]/).some((part) => part.endsWith(PARTIAL_SUFFIX) && basename(part) !== PARTIAL_SUFFIX);
 }

@@ -7,22 +7,20 @@ const RATE_WINDOW_MS = 5000;
 const MIN_INTERVAL_MS = 100;
 
 export interface ProgressTracker {
+  /** Sets how many original bytes the whole job will work through; may be corrected later. */
+  expect(totalBytes: number): void;
   /** Names the stage that follows. */
   stage(stage: string, detail?: string): void;
   /** Options for the next kernel call; its bytes add to the job's. */
   call(): CallOptions;
   /** Counts bytes that need no work (already done before a resume). */
   skip(bytes: number): void;
-  /** Brings the count to the end of an item, whatever its calls reported. */
-  settle(doneBytes: number): void;
+  /** Brings the count forward by an item, whatever its calls reported. */
+  settle(itemBytes: number): void;
 }
 
-export function createProgressTracker(
-  totalBytes: number,
-  threads: number,
-  signal: AbortSignal,
-  onEvent: OnJobEvent,
-): ProgressTracker {
+export function createProgressTracker(threads: number, signal: AbortSignal, onEvent: OnJobEvent): ProgressTracker {
+  let totalBytes = 0;
   let settledBytes = 0;
   let skippedBytes = 0;
   let finishedCalls = 0;
@@ -54,6 +52,9 @@ export function createProgressTracker(
   }
 
   return {
+    expect(bytes) {
+      totalBytes = bytes;
+    },
     stage(stage, detail) {
       if (stage !== stageName) {
         stageName = stage;
@@ -76,11 +77,11 @@ export function createProgressTracker(
     skip(bytes) {
       skippedBytes += bytes;
     },
-    settle(doneBytes) {
-      settledBytes = doneBytes;
+    settle(itemBytes) {
+      settledBytes += itemBytes;
       finishedCalls = 0;
       currentCall = 0;
-      emit(doneBytes >= totalBytes);
+      emit(settledBytes >= totalBytes);
     },
   };
 }

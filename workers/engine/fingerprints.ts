@@ -1,0 +1,62 @@
+/** What makes two runs the same: model files, recipe and program version. */
+import { stat } from 'node:fs/promises';
+import type { Recipe } from '../../core/contract/recipe.ts';
+import { UsageError } from '../../core/errors.ts';
+import type { OpenedModel } from '../../core/model/open-model.ts';
+import { wrapFileErrors } from './file-errors.ts';
+import { sha256Hex } from './lathe-json.ts';
+
+export interface Fingerprints {
+  version: string;
+  /** SHA-256 of the recipe with every default filled in. */
+  recipe: string;
+  modelRoot: string;
+  /** [path, bytes, time of last change in ms] of every source file. */
+  modelFiles: [path: string, bytes: number, modifiedMs: number][];
+}
+
+/** Reads no file: sizes and times of change stand for the bytes, which the verification compares in any case. */
+export async function takeFingerprints(model: OpenedModel, recipe: Recipe, version: string): Promise<Fingerprints> {
+  const files = [...model.weightFiles, ...model.otherFiles].map(({ path }) => path);
+  if (model.openedAs === 'index' && model.indexFile !== null) files.push(model.indexFile);
+  const modelFiles: Fingerprints['modelFiles'] = [];
+  for (const path of files.sort()) {
+    const facts = await wrapFileErrors('look at', path, () => stat(`${model.root}/${path}`));
+    modelFiles.push([path, facts.size, facts.mtimeMs]);
+  }
+  return { version, recipe: sha256Hex(JSON.stringify(recipe)), modelRoot: model.root, modelFiles };
+}
+
+/**
+ * Refuses to go on with a run that was begun with something else.
+ *
+ * @throws UsageError JOB_RESUME_MISMATCH, naming the first difference
+ */
+export function checkFingerprints(begun: Fingerprints, now: Fingerprints): void {
+  const difference = firstDifference(begun, now);
+  if (difference === null) return;
+  throw new UsageError({
+    code: 'JOB_RESUME_MISMATCH',
+    what: `The interrupted run cannot go on: ${difference}.`,
+    whatToDo: 'Undo that change, or start anew with --force instead of --resume.',
+  });
+}
+
+function firstDifference(begun: Fingerprints, now: Fingerprints): string | null {
+  if (begun.version !== now.version) {
+    return `it was begun by Lathe ${begun.version}, and this is Lathe ${now.version}`;
+  }
+  if (begun.modelRoot !== now.modelRoot) {
+    return `it was begun with the model "${begun.modelRoot}", and this one is "${now.modelRoot}"`;
+  }
+  if (begun.recipe !== now.recipe) return 'the recipe has changed since';
+  const before = new Map(begun.modelFiles.map(([path, bytes, modifiedMs]) => [path, `${bytes} ${modifiedMs}`]));
+  for (const [path, bytes, modifiedMs] of now.modelFiles) {
+    const known = before.get(path);
+    before.delete(path);
+    if (known === undefined) return `the model's file "${path}" is new`;
+    if (known !== `${bytes} ${modifiedMs}`) return `the model's file "${path}" has changed since`;
+  }
+  const [lost] = before.keys();
+  return lost === undefined ? null : `the model's file "${lost}" is gone`;
+}

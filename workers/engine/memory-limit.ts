@@ -1,0 +1,31 @@
+import { ResourceError } from '../../core/errors.ts';
+import type { Kernels } from '../../core/kernels/kernels.ts';
+import { formatBytes } from '../../core/units.ts';
+
+/** Node, the program and headers of usual size, measured with room to spare. */
+const BASE_BYTES = 110 << 20;
+/** What a tensor's description takes in JavaScript: header entry, plan, record. */
+const TENSOR_BYTES = 16 << 10;
+
+/** Bound of the whole process's memory in a job over so many tensors, in bytes. */
+export function peakMemoryBytes(kernels: Kernels, threads: number, tensors: number): number {
+  return BASE_BYTES + TENSOR_BYTES * tensors + kernels.memoryBytes(threads);
+}
+
+/**
+ * The most threads, up to those asked for, with which a job stays under the limit.
+ *
+ * @throws ResourceError RESOURCE_MEMORY_LIMIT if one thread is too much
+ */
+export function fitThreads(kernels: Kernels, threads: number, tensors: number, limitBytes: number | null): number {
+  if (limitBytes === null) return threads;
+  for (let fewer = threads; fewer > 0; fewer--) {
+    if (peakMemoryBytes(kernels, fewer, tensors) <= limitBytes) return fewer;
+  }
+  const needed = peakMemoryBytes(kernels, 1, tensors);
+  throw new ResourceError({
+    code: 'RESOURCE_MEMORY_LIMIT',
+    what: `The memory limit is ${formatBytes(limitBytes)}, but this job needs up to ${formatBytes(needed)} with one thread.`,
+    whatToDo: `Set --memory-limit to ${Math.ceil(needed / (1 << 20))}MiB or more.`,
+  });
+}

@@ -1,0 +1,175 @@
+import { LATHE_FILE_NAME, type LatheFile } from '../../core/contract/lathe-file.ts';
+import type { RestoredFile, RestoreResult } from '../../core/contract/results.ts';
+import { JobError, ModelError, UsageError, VerificationError } from '../../core/errors.ts';
+import type { Kernels } from '../../core/kernels/kernels.ts';
+import { readCodedParts, type CodedPart } from '../../core/methods/lossless/coded-parts.ts';
+import { placeTensors } from '../../core/methods/lossless/restored-files.ts';
+import type { WorkTools } from '../../core/methods/lossless/work.ts';
+import { openModel, type OpenedModel } from '../../core/model/open-model.ts';
+import { quoted } from '../../core/quoted.ts';
+import type { RestoreOptions } from '../engine/job-options.ts';
+import { syncFolder } from '../engine/durable-files.ts';
+import { readLatheFile } from '../engine/lathe-json.ts';
+import { fitThreads } from '../engine/memory-limit.ts';
+import { nodeFileAccess } from '../engine/node-file-access.ts';
+import { nodeOutputFiles } from '../engine/node-output-files.ts';
+import { newFolderOf, openOutputFolder, refuseExistingOutput } from '../engine/output-folder.ts';
+import { startUsage } from '../engine/process-usage.ts';
+import { createProgressTracker, type ProgressTracker } from '../engine/progress-tracker.ts';
+import { newRunId } from '../engine/run-identity.ts';
+import { outputPath } from './output-path.ts';
+import { planRestore, type RestorePlan } from './plan-restore.ts';
+
+/**
+ * Undoes a lossless compression: byte for byte where `lathe.json` or the format tells what the files were, else every
+ * tensor exactly, in new files.
+ *
+ * @throws ModelError MODEL_NOT_COMPRESSED; UsageError for options that a lossless folder does not have; VerificationError
+ * VERIFY_FAILED if a restored file is not the original; any WorkbenchError. Nothing stays behind on failure
+ */
+export async function restoreJob(options: RestoreOptions, kernels: Kernels): Promise<RestoreResult> {
+  const usage = startUsage();
+  const { force, signal, onEvent } = options;
+  onEvent({ event: 'stage', stage: 'plan' });
+  const model = await openModel(options.model, nodeFileAccess);
+  const lathe = model.openedAs === 'folder' ? await readLatheFile(model.root) : null;
+  checkOptions(options, model);
+  const output = await outputPath(options.output, model);
+  await refuseExistingOutput(output, force);
+  const parts = await readCodedParts(model, nodeFileAccess, shapesIn(lathe));
+  const plan = await planRestore(model, lathe, parts, options.maxShardBytes);
+  const threads = fitThreads(kernels, options.threads, model.tensors.length, options.memoryLimitBytes);
+  const tracker = createProgressTracker(threads, signal, onEvent);
+  const tools: WorkTools = { kernels, files: nodeOutputFiles, access: nodeFileAccess, call: () => tracker.call() };
+  const place = await openOutputFolder(output, kernels);
+  if (place.unfinished && place.unfinished.command !== 'restore' && !force) {
+    place.leave();
+    throw new JobError({
+      code: 'JOB_UNFINISHED_RUN_EXISTS',
+      what: `An interrupted "lathe ${place.unfinished.command}" has left its work beside "${output}".`,
+      where: { file: output },
+      whatToDo: 'Finish that run with --resume, throw it away with --force, or choose another output.',
+    });
+  }
+  try {
+    await place.begin({ runId: newRunId(), command: 'restore' });
+    const files = await writeFiles(plan, parts, newFolderOf(output), tools, tracker);
+    stopIfAsked(signal);
+    await place.commit();
+    const notes = [...model.notes, ...plan.notes];
+    for (const message of notes) onEvent({ event: 'note', message });
+    const isIdentical = plan.isWhole && files.every(({ isKnown }) => isKnown);
+    return {
+      schema: 1,
+      output,
+      files: files.map(({ name, bytes, sha256 }) => ({ name, bytes, sha256 })),
+      lossless: true,
+      filesIdentical: isIdentical,
+      notes,
+      ...(await usage()),
+    };
+  } catch (error) {
+    await place.discard();
+    throw error;
+  }
+}
+
+function checkOptions({ dtype, maxShardBytes, model: path }: RestoreOptions, model: OpenedModel): void {
+  if (model.kind === 'safetensors') {
+    throw new ModelError({
+      code: 'MODEL_NOT_COMPRESSED',
+      what: `${quoted(path)} is a plain safetensors model.`,
+      where: { file: path },
+      whatToDo: 'Name a folder that was compressed.',
+    });
+  }
+  if (dtype !== null) {
+    throw new UsageError({
+      code: 'USAGE_INVALID_ARGUMENT',
+      what: `${quoted(path)} is compressed without loss, and comes back in its own dtypes; --dtype is for lossy ones.`,
+      whatToDo: 'Leave --dtype out.',
+    });
+  }
+  if (maxShardBytes !== null && maxShardBytes < 1) {
+    throw new UsageError({
+      code: 'USAGE_INVALID_ARGUMENT',
+      what: `A shard of ${maxShardBytes} bytes can hold no tensor.`,
+      whatToDo: 'Give --max-shard-size a size such as 5GB.',
+    });
+  }
+}
+
+function shapesIn(lathe: LatheFile | null): Map<string, number[]> {
+  return new Map((lathe?.tensors ?? []).map(({ name, shape }) => [name, shape]));
+}
+
+type WrittenFile = RestoredFile & { isKnown: boolean };
+
+async function writeFiles(
+  plan: RestorePlan,
+  parts: readonly CodedPart[],
+  folder: string,
+  tools: WorkTools,
+  tracker: ProgressTracker,
+): Promise<WrittenFile[]> {
+  const { kernels, files, call } = tools;
+  const decodedBytes = parts.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  const copiedBytes = plan.copies.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  const weightBytes = plan.weightFiles.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  tracker.expect(decodedBytes + weightBytes + copiedBytes);
+  tracker.stage('decode');
+  for (const { path, sizeBytes, header } of plan.weightFiles) {
+    const target = await files.prepare(folder, path);
+    await files.setSize(target, sizeBytes);
+    await files.writeAt(target, header, 0);
+  }
+  const places = placeTensors(plan.weightFiles, parts, folder);
+  for (const part of parts) {
+    const ranges = part.tensors.flatMap(({ name }) => places.get(name) ?? []);
+    await part.decode({ kind: 'write', ranges }, tools);
+    tracker.settle(part.sizeBytes);
+  }
+  const written: WrittenFile[] = [];
+  tracker.stage('verify');
+  for (const { path, sizeBytes, sha256 } of plan.weightFiles) {
+    await kernels.syncFile(`${folder}/${path}`, call());
+    const digest = await kernels.digestFile(`${folder}/${path}`, call());
+    written.push(checked(path, digest, sha256));
+    tracker.settle(sizeBytes);
+  }
+  tracker.stage('copy');
+  for (const { from, to, sizeBytes, sha256 } of plan.copies) {
+    const digest = await kernels.copyFile(from, await files.prepare(folder, to), call());
+    written.push(checked(to, digest, sha256));
+    tracker.settle(sizeBytes);
+  }
+  for (const { path, bytes, sha256 } of plan.texts) {
+    const target = await files.prepare(folder, path);
+    await files.writeFile(target, bytes);
+    written.push(checked(path, await kernels.digestFile(target, call()), sha256));
+  }
+  for (const path of plan.emptyFolders) await files.makeFolder(`${folder}/${path}`);
+  await syncFolder(folder);
+  return written.sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+function checked(name: string, found: { sizeBytes: number; sha256: string }, expected: string | null): WrittenFile {
+  if (expected !== null && found.sha256 !== expected) {
+    throw new VerificationError({
+      code: 'VERIFY_FAILED',
+      what: `The restored ${quoted(name)} has SHA-256 ${found.sha256}, but the original had ${expected}.`,
+      where: { file: name },
+      whatToDo: `The compressed folder is damaged: see "lathe verify", and get it again (${LATHE_FILE_NAME} included).`,
+    });
+  }
+  return { name, bytes: found.sizeBytes, sha256: found.sha256, isKnown: expected !== null };
+}
+
+function stopIfAsked(signal: AbortSignal): void {
+  if (!signal.aborted) return;
+  throw new JobError({
+    code: 'JOB_CANCELLED',
+    what: 'The job was stopped.',
+    whatToDo: 'Start it again when you like.',
+  });
+}

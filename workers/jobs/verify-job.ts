@@ -1,0 +1,204 @@
+import { LATHE_FILE_NAME, type LatheFile } from '../../core/contract/lathe-file.ts';
+import type { VerifiedTensor, VerifyResult } from '../../core/contract/results.ts';
+import { ModelError, serializeError, VerificationError, WorkbenchError, type ErrorCode } from '../../core/errors.ts';
+import type { ByteRange, Kernels } from '../../core/kernels/kernels.ts';
+import { readCodedParts, type CodedPart } from '../../core/methods/lossless/coded-parts.ts';
+import { sourceNameOf } from '../../core/methods/lossless/split-plane-names.ts';
+import type { WorkTools } from '../../core/methods/lossless/work.ts';
+import { openModel, type OpenedModel, type SafetensorsModel } from '../../core/model/open-model.ts';
+import { quoted } from '../../core/quoted.ts';
+import type { JobOptions } from '../engine/job-options.ts';
+import { readLatheFile } from '../engine/lathe-json.ts';
+import { fitThreads } from '../engine/memory-limit.ts';
+import { nodeFileAccess } from '../engine/node-file-access.ts';
+import { nodeOutputFiles } from '../engine/node-output-files.ts';
+import { startUsage } from '../engine/process-usage.ts';
+import { createProgressTracker, type ProgressTracker } from '../engine/progress-tracker.ts';
+import { checkNothingLost, headerRanges, originalOf, tensorRanges } from './compare-parts.ts';
+import { openSource } from './open-source.ts';
+
+/** Faults of the folder at hand: they are listed, and the rest is checked too. */
+const FAULTS: readonly ErrorCode[] = [
+  'VERIFY_FAILED',
+  'FORMAT_CODED_DATA_MALFORMED',
+  'FORMAT_CHECKSUM_MISMATCH',
+  'FORMAT_FILE_CUT_SHORT',
+];
+
+type Files = VerifyResult['files'];
+
+/**
+ * Re-reads a compressed folder: hashes every file, decodes every tensor, and compares with the original where it is given.
+ *
+ * @returns with `ok` false and the first fault as `error` where something is wrong
+ * @throws ModelError MODEL_NOT_COMPRESSED; FormatError where the folder cannot even be opened; ResourceError; JobError
+ */
+export async function verifyJob(
+  options: JobOptions & { model: string; against: string | null },
+  kernels: Kernels,
+): Promise<VerifyResult> {
+  const usage = startUsage();
+  options.onEvent({ event: 'stage', stage: 'plan' });
+  const lathe = await latheFileOf(options.model);
+  const model = await openModel(options.model, nodeFileAccess);
+  if (model.kind === 'safetensors') throw notCompressed(options.model);
+  const original = options.against === null ? null : await openSource(options.against);
+  const shapes = new Map((lathe?.tensors ?? []).map(({ name, shape }) => [name, shape]));
+  const parts = await readCodedParts(model, nodeFileAccess, shapes);
+  const threads = fitThreads(kernels, options.threads, model.tensors.length, options.memoryLimitBytes);
+  const tracker = createProgressTracker(threads, options.signal, options.onEvent);
+  const tools: WorkTools = { kernels, files: nodeOutputFiles, access: nodeFileAccess, call: () => tracker.call() };
+  const listed = listFiles(model, lathe);
+  tracker.expect(sumOf(parts, (part) => part.sizeBytes) + sumOf(listed.files, ({ bytes }) => bytes));
+
+  const faults: WorkbenchError[] = [];
+  const files = await hashFiles(model, listed.files, tools, tracker, faults);
+  const isAsWritten = lathe !== null && files.every(({ ok }) => ok === true);
+  const tensors = await decodeAll(parts, original && tensorRanges(original), isAsWritten, tools, tracker, faults);
+  if (original) await compareRest(model, parts, original, tools, faults);
+  const [fault] = faults;
+  return {
+    schema: 1,
+    ok: fault === undefined,
+    format: model.kind,
+    against: original?.root ?? null,
+    tensors,
+    files,
+    notes: [...model.notes, ...listed.notes],
+    ...(await usage()),
+    ...(fault ? { error: serializeError(fault) } : {}),
+  };
+}
+
+async function latheFileOf(path: string): Promise<LatheFile | null> {
+  const facts = await nodeFileAccess.stat(path);
+  return facts?.kind === 'folder' ? readLatheFile(path) : null;
+}
+
+interface ListedFiles {
+  files: readonly { path: string; bytes: number; sha256: string | null }[];
+  notes: string[];
+}
+
+/** The files to hash, with the digests that `lathe.json` has of them. */
+function listFiles(model: OpenedModel, lathe: LatheFile | null): ListedFiles {
+  const found = new Map([...model.weightFiles, ...model.otherFiles].map(({ path, sizeBytes }) => [path, sizeBytes]));
+  if (!lathe) {
+    const weights = model.weightFiles.map(({ path, sizeBytes }) => ({ path, bytes: sizeBytes, sha256: null }));
+    const note = `There is no "${LATHE_FILE_NAME}" here: nothing tells what the files' SHA-256 were.`;
+    return { files: weights, notes: [note] };
+  }
+  const recorded = new Set([...lathe.output.files.map(({ path }) => path), LATHE_FILE_NAME]);
+  const strangers = [...found.keys()].filter((path) => !recorded.has(path));
+  const notes =
+    strangers.length === 0 ? [] : [`Not written by Lathe, and not checked: ${strangers.map(quoted).join(', ')}.`];
+  return { files: lathe.output.files, notes };
+}
+
+async function hashFiles(
+  { root }: OpenedModel,
+  listed: ListedFiles['files'],
+  { kernels, call }: WorkTools,
+  tracker: ProgressTracker,
+  faults: WorkbenchError[],
+): Promise<Files> {
+  const files: Files = [];
+  for (const { path, bytes, sha256 } of listed) {
+    tracker.stage('hash', path);
+    const facts = await nodeFileAccess.stat(`${root}/${path}`);
+    if (facts?.kind !== 'file') {
+      faults.push(fileFault(path, 'is missing'));
+      files.push({ name: path, bytes: 0, sha256: '', ok: false });
+      continue;
+    }
+    const found = await kernels.digestFile(`${root}/${path}`, call());
+    const ok = sha256 === null ? null : found.sha256 === sha256;
+    if (ok === false) faults.push(fileFault(path, `has SHA-256 ${found.sha256}, expected ${String(sha256)}`));
+    files.push({ name: path, bytes: found.sizeBytes, sha256: found.sha256, ok });
+    tracker.settle(bytes);
+  }
+  return files;
+}
+
+async function decodeAll(
+  parts: readonly CodedPart[],
+  originals: ReadonlyMap<string, ByteRange> | null,
+  isAsWritten: boolean,
+  tools: WorkTools,
+  tracker: ProgressTracker,
+  faults: WorkbenchError[],
+): Promise<VerifiedTensor[]> {
+  const tensors: VerifiedTensor[] = [];
+  tracker.stage('decode');
+  for (const part of parts) {
+    const fault = await faultOf(async () => {
+      const target = originals ? originalOf(part, originals) : { kind: 'discard' as const, sizeBytes: part.sizeBytes };
+      await part.decode(target, tools);
+    });
+    if (fault) faults.push(fault);
+    // A split-plane tensor was decoded to its recorded SHA-256; other parts are as good as their files.
+    const isKnown = originals !== null || isAsWritten || part.method === 'split-plane';
+    for (const { name } of part.tensors) {
+      tensors.push(
+        fault
+          ? { name, ok: false, bitExact: false, problem: fault.what }
+          : { name, ok: true, bitExact: isKnown ? true : null },
+      );
+    }
+    tracker.settle(part.sizeBytes);
+  }
+  return tensors;
+}
+
+/** Nothing of the original is lost, and the headers that a split-plane folder keeps are the original's. */
+async function compareRest(
+  model: OpenedModel,
+  parts: readonly CodedPart[],
+  original: SafetensorsModel,
+  { kernels, call }: WorkTools,
+  faults: WorkbenchError[],
+): Promise<void> {
+  const checks = headerRanges(model, sourceNameOf, original).map(
+    (ranges) => () => kernels.compareRanges(ranges.stored, ranges.original, call()),
+  );
+  const lost = () => {
+    checkNothingLost(parts, tensorRanges(original));
+    return Promise.resolve();
+  };
+  for (const check of [lost, ...checks]) {
+    const fault = await faultOf(check);
+    if (fault) faults.push(fault);
+  }
+}
+
+async function faultOf(check: () => Promise<void>): Promise<WorkbenchError | null> {
+  try {
+    await check();
+    return null;
+  } catch (error) {
+    if (error instanceof WorkbenchError && FAULTS.includes(error.code)) return error;
+    throw error;
+  }
+}
+
+function fileFault(path: string, found: string): VerificationError {
+  return new VerificationError({
+    code: 'VERIFY_FAILED',
+    what: `${quoted(path)} ${found}.`,
+    where: { file: path },
+    whatToDo: 'This folder is damaged: get it again.',
+  });
+}
+
+function notCompressed(path: string): ModelError {
+  return new ModelError({
+    code: 'MODEL_NOT_COMPRESSED',
+    what: `${quoted(path)} is a plain safetensors model.`,
+    where: { file: path },
+    whatToDo: 'Name a folder that was compressed.',
+  });
+}
+
+function sumOf<T>(items: readonly T[], value: (item: T) => number): number {
+  return items.reduce((sum, item) => sum + value(item), 0);
+}

@@ -1,0 +1,69 @@
+import { VerificationError } from '../../core/errors.ts';
+import { readCodedParts } from '../../core/methods/lossless/coded-parts.ts';
+import { sourceNameOf } from '../../core/methods/lossless/split-plane-names.ts';
+import type { FinishedWork, SourceFile, WorkContext } from '../../core/methods/lossless/work.ts';
+import { openModel, type OpenedModel, type SafetensorsModel } from '../../core/model/open-model.ts';
+import { quoted } from '../../core/quoted.ts';
+import type { ProgressTracker } from '../engine/progress-tracker.ts';
+import { checkNothingLost, headerRanges, originalOf, tensorRanges } from './compare-parts.ts';
+
+/** Bytes that a verification works through: every tensor decoded, every file of the output hashed. */
+export function verificationBytes(model: OpenedModel, outputFiles: readonly { sizeBytes: number }[]): number {
+  const decoded = model.weightFiles.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  return decoded + outputFiles.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+}
+
+/**
+ * Reads a finished output as a stranger would: opens it by its files, decodes every tensor and compares it bit by bit with
+ * the source, and hashes every file.
+ *
+ * @returns the digests of the output's files, sorted by path
+ * @throws VerificationError VERIFY_FAILED; whatever reading a damaged output throws
+ */
+export async function verifyNewOutput(
+  finished: FinishedWork,
+  context: WorkContext,
+  tracker: ProgressTracker,
+): Promise<SourceFile[]> {
+  const { model, folder, access, kernels, call } = context;
+  const written = await openModel(folder, access, { unfinished: true });
+  const parts = await readCodedParts(written, access, shapesOf(model));
+  const originals = tensorRanges(model);
+  checkNothingLost(parts, originals);
+  for (const part of parts) {
+    await part.decode(originalOf(part, originals), context);
+    tracker.settle(part.sizeBytes);
+  }
+  for (const { stored, original } of headerRanges(written, sourceNameOf, model)) {
+    await kernels.compareRanges(stored, original, call());
+  }
+  const digests: SourceFile[] = [];
+  for (const path of [...finished.outputFiles].sort()) {
+    const { sizeBytes, sha256 } = await kernels.digestFile(`${folder}/${path}`, call());
+    digests.push({ path, bytes: sizeBytes, sha256 });
+    tracker.settle(sizeBytes);
+  }
+  checkCopies(finished, digests);
+  return digests;
+}
+
+/** Shapes of all tensors: DFloat11 files do not hold those of units. */
+export function shapesOf(model: SafetensorsModel): Map<string, number[]> {
+  return new Map(model.tensors.map(({ name, shape }) => [name, shape]));
+}
+
+/** Files that were copied are read back as they were read from the source. */
+function checkCopies({ sourceFiles, original }: FinishedWork, digests: readonly SourceFile[]): void {
+  const written = new Map(digests.map((file) => [file.path, file]));
+  for (const { path, sha256 } of sourceFiles) {
+    const copy = written.get(original.renamed.get(path) ?? path);
+    const isCopy = !original.headers.has(path) && !original.files.has(path) && copy !== undefined;
+    if (!isCopy || copy.sha256 === sha256) continue;
+    throw new VerificationError({
+      code: 'VERIFY_FAILED',
+      what: `The copy of ${quoted(path)} has SHA-256 ${copy.sha256}, expected ${sha256}.`,
+      where: { file: path },
+      whatToDo: 'Check disk and memory, and run it again.',
+    });
+  }
+}
