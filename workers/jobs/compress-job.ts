@@ -92,6 +92,8 @@ async function runWork({ work, context, begun, place, tracker, options }: RunPar
   const files = await verifyNewOutput(finished, context, tracker);
   const description = describeOutput(finished, files, model, options.recipe);
   await writeFileDurably(`${folder}/${LATHE_FILE_NAME}`, writeLatheFile(description, sha256Hex));
+  // What was written must be readable before it may replace anything.
+  await readCompressResult(folder);
   for (const message of [...model.notes, ...finished.notes]) options.onEvent({ event: 'note', message });
   stopIfAsked(options.signal);
   await begun.journal.append({ type: 'committing' });
