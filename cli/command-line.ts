@@ -1,0 +1,233 @@
+import { Command, CommanderError } from 'commander';
+import {
+  checkDevice,
+  checkPath,
+  formatAlternatives,
+  invalidArgument,
+  parseChoice,
+  parsePositiveBytes,
+  parseThreads,
+} from './flag-values.ts';
+import type { Invocation, RecipeChoice, Request } from './invocation.ts';
+import { toUsageError, unknownCommand } from './usage-fault.ts';
+
+const OUTPUT_TEXT = `
+Output:
+  Data goes to stdout; progress, notes, warnings and errors go to stderr. Progress is a line that is rewritten on a
+  terminal, else a plain line at each stage and every 10 seconds. With --json stdout has the document and nothing
+  else, notes stand in it, and only a terminal shows progress. NO_COLOR=1 turns colour off.
+  LATHE_HOME is the folder of runs and settings. The first Ctrl-C stops cleanly, the second at once.
+
+Exit codes:
+  0 done   1 expected failure   2 usage   3 bad input file   4 not enough memory or disk   5 verification failed
+  6 a quality limit was missed   70 a fault in Lathe   75 interrupted, can be resumed   130 cancelled`;
+
+const EXAMPLES_TEXT = `
+Examples:
+  lathe inspect path/to/model --statistics
+  lathe compress path/to/model -o model.df11 --preset lossless-dfloat11
+  lathe verify model.df11 --against path/to/model
+  lathe restore model.df11 -o model.restored`;
+
+/** Flags of the program itself, as commander gives them. */
+interface GlobalOptions {
+  json?: true;
+  events?: 'ndjson';
+  quiet?: true;
+  verbose?: true;
+  threads?: number;
+  memoryLimit?: number;
+  dryRun?: true;
+  force?: true;
+}
+
+/**
+ * Parses the arguments.
+ *
+ * @param argv without the program's own two
+ * @param helpColumns how wide help may be
+ * @throws UsageError USAGE_UNKNOWN_COMMAND, USAGE_INVALID_ARGUMENT
+ */
+export function parseCommandLine(argv: readonly string[], version: string, helpColumns: number): Request {
+  let printed = '';
+  const parsed: Invocation[] = [];
+  const program = defineProgram(version, (text) => (printed += text), helpColumns);
+  defineCommands(program, (invocation) => parsed.push(invocation));
+  const names = program.commands.map((command) => command.name());
+  try {
+    program.parse(argv, { from: 'user' });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    if (error.exitCode === 0) {
+      return { kind: 'text', key: error.code === 'commander.version' ? 'version' : 'help', text: printed };
+    }
+    if (error.code === 'commander.help' && argv.includes('help')) {
+      throw unknownCommand(argv[argv.indexOf('help') + 1] ?? '', 'See "lathe --help".');
+    }
+    const command = argv.find((argument) => names.includes(argument)) ?? null;
+    throw toUsageError(error, command, names);
+  }
+  const [invocation] = parsed;
+  if (invocation === undefined) throw new Error('commander returned without a command');
+  const { json, events, quiet, verbose, threads, memoryLimit, force, dryRun } = program.opts<GlobalOptions>();
+  refuseMeaningless(invocation, force === true, dryRun === true);
+  return {
+    kind: 'run',
+    flags: {
+      json: json === true,
+      events: events === 'ndjson',
+      quiet: quiet === true,
+      verbose: verbose === true,
+      threads: threads ?? null,
+      memoryLimitBytes: memoryLimit ?? null,
+    },
+    invocation,
+  };
+}
+
+function defineProgram(version: string, write: (text: string) => void, helpColumns: number): Command {
+  return (
+    new Command('lathe')
+      .description('A workbench for compressing language models: lossless coding, verified, byte for byte undone.')
+      .usage('COMMAND [arguments] [flags]')
+      .exitOverride()
+      .configureOutput({ writeOut: write, writeErr: () => undefined, getOutHelpWidth: () => helpColumns })
+      .configureHelp({ showGlobalOptions: true })
+      .version(version, '--version', 'print the version')
+      .option('--json', 'print one JSON document on stdout, also on failure')
+      .option('--events <format>', 'stream progress events and errors on stderr: ndjson', (text) =>
+        parseChoice(text, '--events', ['ndjson']),
+      )
+      .option('--quiet', 'no progress and no notes on stderr; warnings and errors stay')
+      .option('--verbose', 'errors with stack and causes')
+      .option('--threads <n>', 'threads to compute with (default: every logical processor)', parseThreads)
+      .option('--memory-limit <bytes>', 'most memory of the process, as in 8GiB', (text) =>
+        parsePositiveBytes(text, '--memory-limit'),
+      )
+      .option('--device <device>', 'auto, cpu or gpu[:N]; this release computes on the CPU', checkDevice)
+      .option('--dry-run', 'compress: say what would be done, write nothing')
+      .option('--force', 'compress, restore: replace an existing output')
+      // After the global flags of every command too, so that each help page stands alone.
+      .addHelpText('after', EXAMPLES_TEXT)
+      .addHelpText('afterAll', OUTPUT_TEXT)
+  );
+}
+
+function defineCommands(program: Command, onParsed: (invocation: Invocation) => void): void {
+  function isSet(name: 'force' | 'dryRun'): boolean {
+    return program.opts<GlobalOptions>()[name] === true;
+  }
+  program
+    .command('inspect')
+    .description('list the tensors of a model, its size, and with --statistics what lossless coding would gain')
+    .argument('<model>', 'model folder, safetensors file or shard index, or compressed folder')
+    .option('--statistics', 'read the data too: entropy, extremes, zeros, predicted sizes')
+    .action((model: string, options: { statistics?: true }) => {
+      onParsed({ command: 'inspect', model: checkModel(model), statistics: options.statistics === true });
+    });
+  program
+    .command('compress')
+    .description('compress a model by a recipe, and verify what was written')
+    .argument('<model>', 'model folder, safetensors file or shard index')
+    .requiredOption('-o, --output <dir>', 'the folder to write')
+    .option('--recipe <file>', 'recipe, YAML or JSON')
+    .option('--preset <name>', 'a recipe that ships with the program: lossless-dfloat11, lossless-split-plane')
+    .option('--resume', 'go on with the interrupted run on this output')
+    .action((model: string, options: { output: string; recipe?: string; preset?: string; resume?: true }) => {
+      onParsed({
+        command: 'compress',
+        model: checkModel(model),
+        output: checkPath(options.output, '--output'),
+        recipe: chooseRecipe('compress', options),
+        resume: options.resume === true,
+        force: isSet('force'),
+        dryRun: isSet('dryRun'),
+      });
+    });
+  program
+    .command('restore')
+    .description('undo a compression: every file of the model folder, byte for byte')
+    .argument('<model>', 'compressed folder')
+    .requiredOption('-o, --output <dir>', 'the folder to write')
+    .option('--dtype <dtype>', 'bf16, f16 or f32, where files are made anew', (text) =>
+      parseChoice(text, '--dtype', ['bf16', 'f16', 'f32']),
+    )
+    .option('--max-shard-size <bytes>', 'as in 5GB, where files are made anew', (text) =>
+      parsePositiveBytes(text, '--max-shard-size'),
+    )
+    .action((model: string, options: { output: string; dtype?: 'bf16' | 'f16' | 'f32'; maxShardSize?: number }) => {
+      onParsed({
+        command: 'restore',
+        model: checkModel(model),
+        output: checkPath(options.output, '--output'),
+        dtype: options.dtype ?? null,
+        maxShardBytes: options.maxShardSize ?? null,
+        force: isSet('force'),
+      });
+    });
+  program
+    .command('verify')
+    .description('re-read a compressed folder, decode every tensor, compare with the original')
+    .argument('<dir>', 'compressed folder')
+    .option('--against <model>', 'the original, to compare with bit by bit')
+    .action((folder: string, { against }: { against?: string }) => {
+      onParsed({
+        command: 'verify',
+        folder: checkPath(folder, 'DIR'),
+        against: against === undefined ? null : checkPath(against, '--against'),
+      });
+    });
+  program
+    .command('estimate')
+    .description('from headers alone: output size, memory and time of a recipe, and what is unsupported')
+    .argument('<model>', 'model folder, safetensors file or shard index')
+    .option('--recipe <file>', 'recipe, YAML or JSON')
+    .option('--preset <name>', 'a recipe that ships with the program: lossless-dfloat11, lossless-split-plane')
+    .action((model: string, options: { recipe?: string; preset?: string }) => {
+      onParsed({ command: 'estimate', model: checkModel(model), recipe: chooseRecipe('estimate', options) });
+    });
+  program
+    .command('doctor')
+    .description('show processor, kernels, limits and versions, and what to do about each gap')
+    .action(() => onParsed({ command: 'doctor' }));
+  program
+    .command('schema')
+    .description('print a published JSON Schema')
+    .argument('<kind>', 'recipe, or result (lathe.json)')
+    .action((kind: string) => onParsed({ command: 'schema', kind }));
+}
+
+function checkModel(model: string): string {
+  return checkPath(model, 'MODEL');
+}
+
+function chooseRecipe(command: string, { recipe, preset }: { recipe?: string; preset?: string }): RecipeChoice {
+  if (recipe !== undefined && preset !== undefined) {
+    throw invalidArgument('Both --recipe and --preset were given.', 'Write one of them.');
+  }
+  if (recipe !== undefined) return { kind: 'file', path: checkPath(recipe, '--recipe') };
+  if (preset !== undefined) return { kind: 'preset', name: preset };
+  throw invalidArgument(
+    `"lathe ${command}" needs a recipe.`,
+    'Write --recipe FILE, or --preset NAME as in --preset lossless-dfloat11.',
+  );
+}
+
+/** A flag that would be ignored is refused. */
+function refuseMeaningless(invocation: Invocation, force: boolean, dryRun: boolean): void {
+  const { command } = invocation;
+  const writers = ['compress', 'restore'];
+  if (force && !writers.includes(command)) {
+    throw invalidArgument(
+      `--force means nothing to "lathe ${command}".`,
+      `Leave it away; it is for ${formatAlternatives(writers)}.`,
+    );
+  }
+  if (dryRun && command !== 'compress') {
+    const why = writers.includes(command) ? 'is not supported by' : 'means nothing to';
+    throw invalidArgument(`--dry-run ${why} "lathe ${command}".`, 'Leave it away; it is for compress.');
+  }
+  if (invocation.command === 'compress' && invocation.dryRun && invocation.resume) {
+    throw invalidArgument('Both --dry-run and --resume were given.', 'Leave one of them away.');
+  }
+}

@@ -1,0 +1,93 @@
+import type { CompressResult } from '../../core/contract/results.ts';
+import { JobError, WorkbenchError } from '../../core/errors.ts';
+import { bitsPerWeight, formatBytes, formatCount, formatFraction, formatSeconds } from '../../core/units.ts';
+import type { CompressInvocation } from '../invocation.ts';
+import { escapeLine } from '../output/escape-text.ts';
+import { formatPairs, formatTable } from '../output/text-table.ts';
+import type { CommandContext, CommandOutcome } from './command-context.ts';
+import { runDry } from './dry-run.ts';
+import { loadRecipe } from './load-recipe.ts';
+import { quoteForShell } from './quote-for-shell.ts';
+
+/** `lathe compress MODEL -o DIR`, with `--dry-run` only what it would do. */
+export async function runCompress(invocation: CompressInvocation, context: CommandContext): Promise<CommandOutcome> {
+  const { model, output, resume, force } = invocation;
+  const { engine, job, argv } = context;
+  const recipe = await loadRecipe(invocation.recipe, job.signal);
+  if (invocation.dryRun) return runDry({ model, output, recipe, force }, context);
+  try {
+    const document = await (await engine()).compress({ ...job, model, output, recipe, resume, force });
+    return { document, summary: () => summarize(document), notes: document.notes };
+  } catch (error) {
+    throw sayHowToResume(error, argv);
+  }
+}
+
+/** The engine does not know how it was called; what goes on with the run is the same command with `--resume`. */
+function sayHowToResume(error: unknown, argv: readonly string[]): unknown {
+  if (!(error instanceof WorkbenchError) || error.code !== 'JOB_INTERRUPTED') return error;
+  const words = argv.includes('--resume') ? argv : [...argv, '--resume'];
+  const { code, what, where, retryable } = error;
+  const whatToDo = `Go on with: lathe ${words.map(quoteForShell).join(' ')}`;
+  return new JobError({ code, what, where, whatToDo, retryable, cause: error });
+}
+
+function summarize(result: CompressResult): string[] {
+  const { sourceStoredBytes, storedBytes, sourceFileBytes, fileBytes, parameters, seconds, cpuSeconds } = result;
+  return [
+    ...formatTable(
+      [
+        { title: 'method', align: 'left' },
+        { title: 'tensors', align: 'right' },
+        { title: 'weights', align: 'right' },
+        { title: 'stored bytes', align: 'right' },
+        { title: 'bits per weight', align: 'right' },
+      ],
+      sumByMethod(result).map((sum) => [
+        sum.method,
+        formatCount(sum.tensors),
+        formatCount(sum.weights),
+        formatCount(sum.storedBytes),
+        bitsPerWeight(sum.storedBytes, sum.weights).toFixed(3),
+      ]),
+    ),
+    '',
+    ...formatPairs([
+      ['Output', escapeLine(result.output)],
+      ['Run', `${escapeLine(result.runId)}${result.resumed ? ', resumed' : ''}`],
+      ['Weights', formatChange(sourceStoredBytes, storedBytes)],
+      ['All files', formatChange(sourceFileBytes, fileBytes)],
+      [
+        'Bits per weight',
+        `${bitsPerWeight(sourceStoredBytes, parameters).toFixed(2)} -> ${result.bitsPerWeight.toFixed(2)}`,
+      ],
+      ['Time', `${formatSeconds(seconds)} (processor ${formatSeconds(cpuSeconds)})`],
+      ['Peak memory', formatBytes(result.peakRssBytes)],
+      ['Verified', 'every file read again, every tensor decoded and compared with the source'],
+    ]),
+  ];
+}
+
+function formatChange(before: number, after: number): string {
+  const share = before === 0 ? '' : `, ${formatFraction(after / before)}`;
+  return `${formatBytes(before)} -> ${formatBytes(after)}${share}`;
+}
+
+interface MethodSum {
+  method: string;
+  tensors: number;
+  weights: number;
+  storedBytes: number;
+}
+
+function sumByMethod({ tensors }: CompressResult): MethodSum[] {
+  const sums = new Map<string, MethodSum>();
+  for (const { method, shape, storedBytes } of tensors) {
+    const sum = sums.get(method) ?? { method, tensors: 0, weights: 0, storedBytes: 0 };
+    sum.tensors += 1;
+    sum.weights += shape.reduce((product, dim) => product * dim, 1);
+    sum.storedBytes += storedBytes;
+    sums.set(method, sum);
+  }
+  return [...sums.values()];
+}

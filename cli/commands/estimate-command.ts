@@ -1,0 +1,14 @@
+import type { EstimateInvocation } from '../invocation.ts';
+import { summarizeEstimate } from '../output/estimate-summary.ts';
+import type { CommandContext, CommandOutcome } from './command-context.ts';
+import { loadRecipe } from './load-recipe.ts';
+
+/** `lathe estimate MODEL --recipe FILE`. */
+export async function runEstimate(
+  { model, recipe: choice }: EstimateInvocation,
+  { engine, job }: CommandContext,
+): Promise<CommandOutcome> {
+  const recipe = await loadRecipe(choice, job.signal);
+  const document = await (await engine()).estimate({ ...job, model, recipe });
+  return { document, summary: () => summarizeEstimate(document), notes: [] };
+}

@@ -1,0 +1,74 @@
+/** What the arguments ask for, once they are parsed and checked: one member for each command. */
+
+/** Flags that mean the same for every command. */
+export interface Flags {
+  json: boolean;
+  events: boolean;
+  quiet: boolean;
+  verbose: boolean;
+  /** 1 or more; null: as many as the machine has logical processors. */
+  threads: number | null;
+  memoryLimitBytes: number | null;
+}
+
+/** A recipe file, or one that ships with the program. */
+export type RecipeChoice = { kind: 'file'; path: string } | { kind: 'preset'; name: string };
+
+export interface InspectInvocation {
+  command: 'inspect';
+  model: string;
+  statistics: boolean;
+}
+
+export interface CompressInvocation {
+  command: 'compress';
+  model: string;
+  output: string;
+  recipe: RecipeChoice;
+  resume: boolean;
+  force: boolean;
+  dryRun: boolean;
+}
+
+export interface RestoreInvocation {
+  command: 'restore';
+  model: string;
+  output: string;
+  dtype: 'bf16' | 'f16' | 'f32' | null;
+  maxShardBytes: number | null;
+  force: boolean;
+}
+
+export interface VerifyInvocation {
+  command: 'verify';
+  folder: string;
+  against: string | null;
+}
+
+export interface EstimateInvocation {
+  command: 'estimate';
+  model: string;
+  recipe: RecipeChoice;
+}
+
+export interface DoctorInvocation {
+  command: 'doctor';
+}
+
+export interface SchemaInvocation {
+  command: 'schema';
+  kind: string;
+}
+
+export type Invocation =
+  | InspectInvocation
+  | CompressInvocation
+  | RestoreInvocation
+  | VerifyInvocation
+  | EstimateInvocation
+  | DoctorInvocation
+  | SchemaInvocation;
+
+/** What is to be done: run a command, or print a text about the program. */
+export type Request =
+  { kind: 'run'; flags: Flags; invocation: Invocation } | { kind: 'text'; key: 'help' | 'version'; text: string };
