@@ -21,7 +21,7 @@ const DEFAULT_HELP_COLUMNS = 100;
  */
 export async function runCli(surroundings: Surroundings): Promise<number> {
   const { argv, version, stdout, stderr, env } = surroundings;
-  const columns = Math.min(MAX_HELP_COLUMNS, Math.max(MIN_HELP_COLUMNS, stdout.columns ?? DEFAULT_HELP_COLUMNS));
+  const columns = Math.min(MAX_HELP_COLUMNS, Math.max(MIN_HELP_COLUMNS, stdout.columns || DEFAULT_HELP_COLUMNS));
   try {
     const request = parseCommandLine(argv, version, columns);
     if (request.kind === 'run') return await runInvocation(surroundings, request.flags, request.invocation);

@@ -9,7 +9,7 @@ const MIN_REDRAW_MS = 100;
 /** A log file gets a line at each stage, and one so often in between. */
 const PLAIN_INTERVAL_MS = 10_000;
 const BAR_WIDTH = 20;
-/** Assumed where a terminal does not tell. */
+/** Assumed where a terminal does not tell, or says 0. */
 const DEFAULT_COLUMNS = 80;
 
 const CLEAR_LINE = '\r\u001b[2K';
@@ -125,7 +125,7 @@ export class ProgressView {
   private draw(text: string): void {
     this.lastDrawnAt = this.options.now();
     // A line that wraps cannot be taken back.
-    const columns = Math.max(1, (this.options.stderr.columns ?? DEFAULT_COLUMNS) - 1);
+    const columns = Math.max(1, (this.options.stderr.columns || DEFAULT_COLUMNS) - 1);
     this.options.stderr.write(`${CLEAR_LINE}${[...escapeLine(text)].slice(0, columns).join('')}`);
     this.isLineShown = true;
   }

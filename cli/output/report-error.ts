@@ -18,18 +18,19 @@ export function toPublicError(error: unknown): PublicError {
 
 /**
  * The lines about a failure for people: what, where, what to do and the code. A fault of ours shows its stack, as
- * `isVerbose` does for any failure, with the causes below it.
+ * `isVerbose` does for any failure, with the causes below it; what to do comes last, where it is read.
  */
 export function formatError(error: unknown, isVerbose: boolean, style: Style): string {
   const { code, what, where, whatToDo } = serializeError(error);
-  const lines = [`${style.red('lathe:')} ${escapeText(what)}`];
   const place = formatPlace(where);
-  if (place !== '') lines.push(`  where: ${place}`);
-  lines.push(`  ${escapeText(whatToDo)}`, `  code: ${code}`);
   const isBug = exitCodeOf(error) === EXIT.bug;
-  if (isBug) lines.push('', 'This looks like a fault in Lathe. Please report it with everything printed here.');
-  if (isBug || isVerbose) lines.push(...formatStacks(error));
-  return lines.join('\n');
+  return [
+    `${style.red('lathe:')} ${escapeText(what)}`,
+    ...(place === '' ? [] : [`  where: ${place}`]),
+    ...(isBug || isVerbose ? formatStacks(error) : []),
+    `  ${escapeText(whatToDo)}`,
+    `  code: ${code}`,
+  ].join('\n');
 }
 
 function formatPlace({ file, tensor, byteOffset, line, column, job }: ErrorPlace): string {
@@ -50,8 +51,8 @@ function formatStacks(error: unknown): string[] {
   for (let current = error; current !== undefined && !seen.has(current);) {
     seen.add(current);
     const text = current instanceof Error ? (current.stack ?? current.message) : JSON.stringify(current);
-    lines.push('', `${lines.length === 0 ? '' : 'caused by '}${escapeText(text)}`);
+    lines.push(...escapeText(`${lines.length === 0 ? '' : 'caused by '}${text}`).split('\n'));
     current = current instanceof Error ? current.cause : undefined;
   }
-  return lines;
+  return lines.map((line) => `    ${line}`);
 }
