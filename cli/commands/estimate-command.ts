@@ -9,6 +9,6 @@ export async function runEstimate(
   { engine, job }: CommandContext,
 ): Promise<CommandOutcome> {
   const recipe = await loadRecipe(choice, job.signal);
-  const document = await (await engine()).estimate({ ...job, model, recipe });
+  const document = await (await engine()).estimate({ ...job, model, recipe, output: null });
   return { document, summary: () => summarizeEstimate(document), notes: [] };
 }

@@ -5,7 +5,6 @@
  * signal fires it stops within a fraction of a second: with JOB_INTERRUPTED if the job can be resumed, else with
  * JOB_CANCELLED. Nothing is printed; progress goes to `onEvent`.
  */
-import type { Recipe } from '../../core/contract/recipe.ts';
 import type {
   CompressResult,
   DoctorResult,
@@ -16,9 +15,9 @@ import type {
 } from '../../core/contract/results.ts';
 import type { Kernels } from '../../core/kernels/kernels.ts';
 import { loadKernels } from '../../native-kernels/index.ts';
-import type { CompressOptions, JobOptions, RestoreOptions } from './job-options.ts';
+import type { CompressOptions, EstimateOptions, JobOptions, RestoreOptions } from './job-options.ts';
 
-export type { CompressOptions, JobOptions, RestoreOptions } from './job-options.ts';
+export type { CompressOptions, EstimateOptions, JobOptions, RestoreOptions } from './job-options.ts';
 
 export interface EngineOptions {
   /** The built `lathe-kernels.node`. */
@@ -32,7 +31,7 @@ export interface Engine {
   compress(options: CompressOptions): Promise<CompressResult>;
   restore(options: RestoreOptions): Promise<RestoreResult>;
   verify(options: JobOptions & { model: string; against: string | null }): Promise<VerifyResult>;
-  estimate(options: JobOptions & { model: string; recipe: Recipe }): Promise<EstimateResult>;
+  estimate(options: EstimateOptions): Promise<EstimateResult>;
   /** What is wrong with this machine is in the result, missing kernels included; never rejects. */
   doctor(): Promise<DoctorResult>;
 }

@@ -30,3 +30,10 @@ export interface RestoreOptions extends JobOptions {
   /** Only where files are made anew; null: one file. */
   maxShardBytes: number | null;
 }
+
+export interface EstimateOptions extends JobOptions {
+  model: string;
+  recipe: Recipe;
+  /** For a dry run: where the run would write, checked as the run would check it; null: nowhere. */
+  output: { path: string; force: boolean } | null;
+}

@@ -7,10 +7,12 @@ import { predictDfloat11, predictSplitPlane, type TensorFigures } from '../../co
 import { skippedTensors } from '../../core/methods/lossless/skipped-tensors.ts';
 import type { ModelTensor, SafetensorsModel } from '../../core/model/open-model.ts';
 import { bitsPerWeight } from '../../core/units.ts';
-import type { JobOptions } from '../engine/job-options.ts';
+import type { EstimateOptions, JobOptions } from '../engine/job-options.ts';
 import { fitThreads, peakMemoryBytes } from '../engine/memory-limit.ts';
+import { refuseExistingOutput } from '../engine/output-folder.ts';
 import { createProgressTracker } from '../engine/progress-tracker.ts';
 import { openSource } from './open-source.ts';
+import { outputPath } from './output-path.ts';
 
 /** Read of all tensors together: a fraction of a second on a fast disk, seconds on a slow one. */
 const SAMPLE_BYTES = 256 << 20;
@@ -27,15 +29,13 @@ const SLOW_BYTES_PER_SECOND = 40e6;
 /**
  * Predicts what a recipe would make of a model, without writing anything: sizes from a sample of each tensor's exponents.
  *
- * @throws UsageError, ModelError, FormatError where a run would fail before it writes
+ * @throws UsageError, ModelError, FormatError, JobError where a run would fail before it writes
  * Cost: reads headers, and at most 256 MiB of weights.
  */
-export async function estimateJob(
-  options: JobOptions & { model: string; recipe: Recipe },
-  kernels: Kernels,
-): Promise<EstimateResult> {
+export async function estimateJob(options: EstimateOptions, kernels: Kernels): Promise<EstimateResult> {
   const model = await openSource(options.model);
-  const { recipe } = options;
+  const { recipe, output } = options;
+  if (output) await refuseExistingOutput(await outputPath(output.path, model), output.force);
   const names = model.tensors.map(({ name }) => name);
   const { skip, notes } = skippedTensors(recipe, names);
   const threads = fitThreads(kernels, options.threads, model.tensors.length, options.memoryLimitBytes);
