@@ -1,10 +1,12 @@
 /** From the text of a recipe file to a checked recipe, with line and column for everything that is wrong. */
-import { isNode, LineCounter, parseDocument, type Document } from 'yaml';
+import { isNode, type Document, type LineCounter } from 'yaml';
 import { UsageError, type ErrorCode } from '../errors.ts';
+import { printable, quoted } from '../quoted.ts';
+import { readYaml } from './read-yaml.ts';
 import { LATER_KEYS, LATER_STEPS, recipeSchema, type Recipe } from './recipe.ts';
 
-/** Far above any real recipe; a larger file is something else given by mistake. */
-export const MAX_RECIPE_BYTES = 1 << 20;
+/** Room for 10,000 paths of experts; a larger file is something else given by mistake. */
+export const MAX_RECIPE_BYTES = 512 << 10;
 
 interface Parsed {
   document: Document;
@@ -15,37 +17,23 @@ interface Parsed {
 /**
  * Parses YAML 1.2 (of which JSON is a part) and checks it against the recipe schema.
  *
+ * @param text at most `MAX_RECIPE_BYTES`
  * @throws UsageError RECIPE_SYNTAX, RECIPE_UNKNOWN_KEY, RECIPE_INVALID_VALUE, RECIPE_NOT_SUPPORTED; `where` has line and
  *   column, counted from 1
  */
 export function parseRecipe(text: string, file: string): Recipe {
-  const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, version: '1.2', strict: true });
-  const parsed = { document, lines, file };
-  const fault = document.errors[0] ?? document.warnings[0];
-  if (fault !== undefined) {
-    const { line, col } = lines.linePos(fault.pos[0]);
-    const sentence = fault.message.split('\n')[0]?.replace(/ at line \d+, column \d+:?$/, '') ?? fault.code;
+  const read = readYaml(text);
+  if ('fault' in read) {
+    const { line, col } = read.lines.linePos(read.offset);
     throw new UsageError({
       code: 'RECIPE_SYNTAX',
-      what: `"${file}", line ${line}, column ${col}: ${sentence}.`,
+      what: `"${file}", line ${line}, column ${col}: ${printable(read.fault)}.`,
       where: { file, line, column: col },
       whatToDo: 'Correct the YAML there.',
     });
   }
-  let value: unknown;
-  try {
-    // Aliases are a way to write a small file that unfolds into a huge one.
-    value = document.toJS({ maxAliasCount: 100 });
-  } catch (cause) {
-    throw new UsageError({
-      code: 'RECIPE_SYNTAX',
-      what: `"${file}" unfolds too many aliases.`,
-      where: { file },
-      whatToDo: 'Write the values out.',
-      cause,
-    });
-  }
+  const { value, document, lines } = read;
+  const parsed = { document, lines, file };
   refuseWhatComesLater(parsed, value);
   const result = recipeSchema.safeParse(value);
   if (result.success) return result.data;
@@ -57,7 +45,7 @@ export function parseRecipe(text: string, file: string): Recipe {
       parsed,
       [...path, key],
       'RECIPE_UNKNOWN_KEY',
-      `the key "${key}" is not known here`,
+      `the key ${quoted(key)} is not known here`,
       'Remove or correct it.',
     );
   }
@@ -65,7 +53,7 @@ export function parseRecipe(text: string, file: string): Recipe {
     parsed,
     path,
     'RECIPE_INVALID_VALUE',
-    `${path.length === 0 ? 'the recipe' : `"${path.join('.')}"`}: ${issue?.message ?? 'not valid'}`,
+    `${path.length === 0 ? 'the recipe' : quoted(path.join('.'))}: ${issue?.message ?? 'not valid'}`,
     'See "lathe schema recipe" for what is possible.',
   );
 }

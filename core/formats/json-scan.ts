@@ -15,6 +15,8 @@ export interface JsonScanLimits {
   maxArrayItems: number;
   /** True where every number must be written as 0 or as digits without a sign, point, exponent or leading zero. */
   wholeNumbersOnly: boolean;
+  /** True where a key may be repeated, or hold half of a character; then no keys are returned. */
+  allowsRepeatedKeys?: boolean;
 }
 
 interface Frame {
@@ -57,12 +59,16 @@ export function scanJson(text: string, limits: JsonScanLimits): { problem: JsonP
       const end = endOfString(text, position);
       if (frame?.keys && frame.expectsKey) {
         frame.expectsKey = false;
-        const key = decodeKey(text.slice(position, end));
-        if (key === null) break;
-        if (/\p{Surrogate}/u.test(key)) return found('lone-surrogate', key);
-        if (frame.keys.has(key)) return found('duplicate-key', key);
-        frame.keys.add(key);
-        if (stack.length === 1) rootKeys.push(key);
+        if (!limits.allowsRepeatedKeys) {
+          const literal = text.slice(position, end);
+          const key = decodeKey(literal);
+          if (key === null) break;
+          // The text was well-formed: only an escape can be half of a character.
+          if (key.length < literal.length - 2 && /\p{Surrogate}/u.test(key)) return found('lone-surrogate', key);
+          if (frame.keys.has(key)) return found('duplicate-key', key);
+          frame.keys.add(key);
+          if (stack.length === 1) rootKeys.push(key);
+        }
       }
       position = end;
       continue;

@@ -1,26 +1,39 @@
 import { ModelError } from '../errors.ts';
+import { scanJson } from '../formats/json-scan.ts';
 import { quoted } from '../quoted.ts';
 import { decodeUtf8 } from '../utf8.ts';
 
 /** Published configs have 1 to 200 KB, the largest with long label lists. */
 export const MAX_CONFIG_BYTES = 16 * 1024 * 1024;
+/** Real configs are nested up to 6 levels deep; 16 MB of brackets would take hundreds of MB. */
+const LIMITS = {
+  maxDepth: 64,
+  maxObjectMembers: 1 << 20,
+  maxArrayItems: 1 << 20,
+  wholeNumbersOnly: false,
+  allowsRepeatedKeys: true,
+};
 
 export type JsonObject = Record<string, unknown>;
 
 /**
- * Reads a `config.json`, of a repeated key the last value, as Python does. Python writes Infinity and NaN into some of them, which JSON does not have: they are read as null.
+ * Reads a `config.json`, of a repeated key the last value, as Python does. Python writes Infinity and NaN into some of
+ * them, which JSON does not have: they are read as null.
  *
  * @throws ModelError MODEL_CONFIG_INVALID
  */
 export function parseModelConfig(bytes: Uint8Array, file: string): { config: JsonObject; text: string } {
   const text = decodeUtf8(bytes);
   if (text === null) throw invalidConfig(file, 'is not valid UTF-8');
+  const { problem } = scanJson(text, LIMITS);
+  if (problem) throw invalidConfig(file, `is nested too deep or has too long a list, at character ${problem.position}`);
   const config = parsePythonJson(text);
   if (!isJsonObject(config)) throw invalidConfig(file, 'is not a JSON object');
   return { config, text };
 }
 
-function parsePythonJson(text: string): unknown {
+/** What the text stands for, with null for the numbers that only Python writes; undefined if it is not JSON. */
+export function parsePythonJson(text: string): unknown {
   for (const candidate of [text, text.replace(/([:[,]\s*)(?:-?Infinity|NaN)(?=\s*[,\]}])/g, '$1null')]) {
     try {
       return JSON.parse(candidate);

@@ -2,7 +2,7 @@ import type { ModelTensor } from '../../model/open-model.ts';
 import { EMBEDDING_PAIRS } from '../../model/model-config.ts';
 import { quoted } from '../../quoted.ts';
 import { elementCount } from '../safetensors/tensor-size.ts';
-import { comparePaths, isIndex, weightModule } from './module-names.ts';
+import { comparePaths, isIndex, modulesAround, weightModule } from './module-names.ts';
 import type { PatternedUnit } from './unit-patterns.ts';
 
 /** The official kernel counts in 32 bits. */
@@ -24,8 +24,11 @@ const USUAL_ORDER = [
   'mlp.down_proj',
 ];
 
-/** Routers are small, and in several architectures no `nn.Linear`, which is all that the official loader can fill. */
-const ROUTER_NAMES = ['gate', 'router'];
+/**
+ * Last parts of names that are no `nn.Linear`, which is all that the official loader can fill within a unit: routers (small,
+ * and in several architectures a class of their own) and tables.
+ */
+const NOT_LINEAR = /^(gate|router|wte|wpe|relative_attention_bias|.*embed.*)$/;
 
 interface LayerMap {
   tensor: ModelTensor;
@@ -47,19 +50,19 @@ export function chooseUnits(
   const layers = new Map<string, LayerMap[]>();
   for (const tensor of codable) {
     const place = placeInLayer(tensor.name);
-    if (!place || ROUTER_NAMES.includes(place.path.slice(place.path.lastIndexOf('.') + 1))) continue;
+    if (!place || NOT_LINEAR.test(place.path.slice(place.path.lastIndexOf('.') + 1))) continue;
     const maps = layers.get(place.layer);
     if (maps) maps.push({ tensor, path: place.path });
     else layers.set(place.layer, [{ tensor, path: place.path }]);
   }
-  const units: Unit[] = [];
-  for (const [layer, all] of layers) {
+  const units = [...layers].flatMap(([layer, all]) => {
     const maps = withoutTransposed(layer, all, notes);
     maps.sort((a, b) => rankOf(a.path) - rankOf(b.path) || comparePaths(a.path, b.path));
-    units.push(...cutLayer(layer, maps, notes));
-  }
-  if (!tiedEmbeddings) units.push(...embeddingUnits(codable, notes));
-  return { units, notes };
+    return cutLayer(layer, maps, notes);
+  });
+  const embeddings = tiedEmbeddings ? [] : embeddingUnits(codable, notes);
+  const holdsUnit = ({ module }: Unit) => units.some((unit) => unit.module.startsWith(`${module}.`));
+  return { units: [...units, ...embeddings.filter((embedding) => !holdsUnit(embedding))], notes };
 }
 
 export function elementsOf(tensors: readonly ModelTensor[]): number {
@@ -97,23 +100,34 @@ function cutLayer(layer: string, maps: readonly LayerMap[], notes: string[]): Un
     return [{ module: layer, paths: maps.map(({ path }) => path), tensors }];
 
   const byParent = new Map<string, LayerMap[]>();
+  /** Modules of the layer that hold other modules with maps. */
+  const holders = new Set<string>();
   for (const map of maps) {
-    const parent = map.path.slice(0, Math.max(0, map.path.lastIndexOf('.')));
-    byParent.set(parent, [...(byParent.get(parent) ?? []), map]);
+    const parent = parentOf(map.path);
+    const siblings = byParent.get(parent);
+    if (siblings) siblings.push(map);
+    else byParent.set(parent, [map]);
   }
-  const units: Unit[] = [];
-  for (const [parent, children] of byParent) {
+  for (const parent of byParent.keys()) {
+    for (const outer of modulesAround(parent)) holders.add(outer);
+  }
+  return [...byParent].flatMap(([parent, children]) => {
     const childTensors = children.map(({ tensor }) => tensor);
-    // A parent that holds other parents would decode over them: its maps become units of their own.
-    const holdsOthers = parent === '' || [...byParent.keys()].some((other) => other.startsWith(`${parent}.`));
-    if (!holdsOthers && elementsOf(childTensors) <= MAX_UNIT_ELEMENTS) {
+    if (parent !== '' && !holders.has(parent) && elementsOf(childTensors) <= MAX_UNIT_ELEMENTS) {
       const paths = children.map(({ path }) => path.slice(parent.length + 1));
-      units.push({ module: `${layer}.${parent}`, paths, tensors: childTensors });
-    } else {
-      for (const { path, tensor } of children) units.push(...ownUnit(`${layer}.${path}`, tensor, notes));
+      return [{ module: `${layer}.${parent}`, paths, tensors: childTensors }];
     }
-  }
-  return units;
+    // As one unit a parent that holds other parents would decode over them: its maps become units of their own.
+    return children.flatMap(({ path, tensor }) => {
+      if (!byParent.has(path) && !holders.has(path)) return ownUnit(`${layer}.${path}`, tensor, notes);
+      notes.push(`Tensor ${quoted(tensor.name)} stays plain: its module holds other modules with weights.`);
+      return [];
+    });
+  });
+}
+
+function parentOf(path: string): string {
+  return path.slice(0, Math.max(0, path.lastIndexOf('.')));
 }
 
 function ownUnit(module: string, tensor: ModelTensor, notes: string[]): Unit[] {

@@ -1,7 +1,7 @@
 import { FormatError, ModelError } from '../../errors.ts';
-import { isJsonObject, type JsonObject } from '../../model/model-config.ts';
-import { quoted } from '../../quoted.ts';
-import { compileModulePattern, type ModulePattern } from './module-pattern.ts';
+import { isJsonObject, parsePythonJson, type JsonObject } from '../../model/model-config.ts';
+import { quoted, shown } from '../../quoted.ts';
+import { compileModulePattern, type MatchBudget, type ModulePattern } from './module-pattern.ts';
 import type { PatternDictionary } from './unit-patterns.ts';
 
 /** One format since 0.2.0; 0.1.0 was pickles. */
@@ -10,8 +10,9 @@ const WRITTEN_VERSION = '0.5.0';
 /** Compiled into the official kernel. */
 const THREADS_PER_BLOCK = 512;
 const BYTES_PER_THREAD = 8;
-/** Published dictionaries have up to 3 patterns of 14 paths; ours one for each layer at most. */
+/** Published dictionaries have up to 3 patterns of 14 paths; ours one for each layer at most, so that none can exhaust memory. */
 const MAX_PATTERNS = 10_000;
+const MAX_PATTERNS_CHARACTERS = 512 * 1024;
 const MAX_PATHS = 100_000;
 
 /** The pattern dictionary of a folder, compiled. */
@@ -31,19 +32,28 @@ export function parseDfloat11Config(config: JsonObject | null, file: string): Df
   if (!isJsonObject(value)) throw invalid(file, 'has no "dfloat11_config" object');
   const { version, threads_per_block: threads, bytes_per_thread: bytes, pattern_dict: dictionary } = value;
   if (typeof version !== 'string' || !READABLE_VERSIONS.includes(version)) {
-    throw unsupported(
-      file,
-      `DFloat11 version ${quoted(String(version))}, expected one of ${READABLE_VERSIONS.join(', ')}`,
-    );
+    throw unsupported(file, `DFloat11 version ${shown(version)}, expected one of ${READABLE_VERSIONS.join(', ')}`);
   }
-  if (JSON.stringify(threads) !== `[${THREADS_PER_BLOCK}]` || bytes !== BYTES_PER_THREAD) {
-    const found = `threads_per_block ${JSON.stringify(threads)} and bytes_per_thread ${JSON.stringify(bytes)}`;
-    throw unsupported(file, `${found}, expected [${THREADS_PER_BLOCK}] and ${BYTES_PER_THREAD}`);
+  const threadCount: unknown = Array.isArray(threads) && threads.length === 1 ? threads[0] : threads;
+  if (!Array.isArray(threads) || threadCount !== THREADS_PER_BLOCK || bytes !== BYTES_PER_THREAD) {
+    const found = `threads_per_block ${shown(threadCount)} and bytes_per_thread ${shown(bytes)}`;
+    throw unsupported(file, `${found}, expected a list of ${THREADS_PER_BLOCK} alone and ${BYTES_PER_THREAD}`);
   }
   if (!isJsonObject(dictionary)) throw invalid(file, 'has no "pattern_dict" object');
-  const entries = Object.entries(dictionary);
-  if (entries.length > MAX_PATTERNS) throw invalid(file, `has more than ${MAX_PATTERNS} patterns`);
-  return { version, patterns: entries.map(([pattern, paths]) => compileEntry(pattern, paths, file)) };
+  const excess = patternExcess(Object.keys(dictionary));
+  if (excess !== null) throw invalid(file, `has ${excess}`);
+  return {
+    version,
+    patterns: Object.entries(dictionary).map(([pattern, paths]) => compileEntry(pattern, paths, file)),
+  };
+}
+
+/** What is too much in a dictionary of these patterns, as the object of "has"; null if a reader takes them. */
+export function patternExcess(patterns: readonly string[]): string | null {
+  if (patterns.length > MAX_PATTERNS) return `${patterns.length} patterns, more than the limit of ${MAX_PATTERNS}`;
+  const characters = patterns.reduce((sum, { length }) => sum + length, 0);
+  if (characters <= MAX_PATTERNS_CHARACTERS) return null;
+  return `patterns of ${characters} characters together, more than the limit of ${MAX_PATTERNS_CHARACTERS}`;
 }
 
 function compileEntry(text: string, paths: unknown, file: string): Dfloat11Config['patterns'][number] {
@@ -56,14 +66,32 @@ function compileEntry(text: string, paths: unknown, file: string): Dfloat11Confi
 }
 
 /**
+ * The paths that the dictionary gives a module, by the first pattern that matches it; null if none does.
+ *
+ * @param budget shared by all modules of a folder
+ * @throws ModelError MODEL_CONFIG_INVALID once the budget is spent: only patterns made for that take so long
+ */
+export function pathsOfModule(
+  { patterns }: Dfloat11Config,
+  module: string,
+  budget: MatchBudget,
+  file: string,
+): string[] | null {
+  const entry = patterns.find(({ pattern }) => pattern.matches(module, budget));
+  if (budget.steps >= 0) return entry?.paths ?? null;
+  throw invalid(file, 'has patterns that take too long to match');
+}
+
+/**
  * Adds a `dfloat11_config` to a model's config. The rest of the text stays as it is, to the last character: loaders of
  * other versions read other schemas, and numbers keep their spelling.
  *
- * @param configText a JSON object, checked before; a config without the key
- * @throws ModelError MODEL_CONFIG_INVALID if the key is there already
+ * @throws ModelError MODEL_CONFIG_INVALID for a text that is no JSON object, or has the key already
  */
 export function addDfloat11Config(configText: string, patternDictionary: PatternDictionary, file: string): string {
-  if (/"dfloat11_config"\s*:/.test(configText)) throw invalid(file, 'has a "dfloat11_config" already');
+  const config = parsePythonJson(configText);
+  if (!isJsonObject(config)) throw invalid(file, 'is not a JSON object');
+  if (Object.hasOwn(config, 'dfloat11_config')) throw invalid(file, 'has a "dfloat11_config" already');
   const close = configText.lastIndexOf('}');
   const before = configText.slice(0, close).trimEnd();
   const value = JSON.stringify(

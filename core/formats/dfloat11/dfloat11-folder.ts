@@ -7,10 +7,12 @@ import type { ModelTensor, SafetensorsModel } from '../../model/open-model.ts';
 import { quoted } from '../../quoted.ts';
 import { elementCount } from '../safetensors/tensor-size.ts';
 import { checkUnitFields, type UnitTensors } from './check-unit-fields.ts';
-import { parseDfloat11Config, type Dfloat11Config } from './dfloat11-config.ts';
+import { parseDfloat11Config, pathsOfModule, type Dfloat11Config } from './dfloat11-config.ts';
 import { unitTensorNames } from './module-names.ts';
-import { splitFieldName, type UnitField } from './unit-fields.ts';
+import { newMatchBudget } from './module-pattern.ts';
+import { isUnitMark, splitFieldName, UNIT_FIELDS, type UnitField } from './unit-fields.ts';
 
+const CONFIG_FILE = 'config.json';
 /** `split_positions` read at a time. */
 const READS_AT_ONCE = 8;
 
@@ -54,21 +56,15 @@ export async function readDfloat11Folder(
   access: FileAccess,
   shapes: ReadonlyMap<string, readonly number[]> = new Map(),
 ): Promise<Dfloat11Folder> {
-  const config = parseDfloat11Config(model.config, 'config.json');
-  const byModule = new Map<string, Partial<Record<UnitField, ModelTensor>>>();
-  const modules = new Set(model.tensors.map(({ name }) => splitFieldName(name)).map((parts) => unitModule(parts)));
-  const plain: ModelTensor[] = [];
-  for (const tensor of model.tensors) {
-    const parts = splitFieldName(tensor.name);
-    if (!parts || !modules.has(parts.module)) plain.push(tensor);
-    else byModule.set(parts.module, { ...byModule.get(parts.module), [parts.field]: tensor });
-  }
-  const units = await mapBounded([...byModule], READS_AT_ONCE, async ([module, fields]): Promise<Dfloat11Unit> => {
+  const config = parseDfloat11Config(model.config, CONFIG_FILE);
+  const { found, plain } = findUnits(model.tensors, config);
+  const units = await mapBounded(found, READS_AT_ONCE, async ({ module, fields, paths }): Promise<Dfloat11Unit> => {
     const tensors = checkUnitFields(module, fields);
-    const names = namesOf(module, config, tensors);
+    const names = namesOf(module, paths, tensors);
     const positions = await readSplitPositions(model.root, tensors, names.length, access);
     const elements = tensors.sign_mantissa.sizeBytes;
-    const shapeOf = (name: string) => shapes.get(name) ?? (model.config && linearShape(model.config, name));
+    const shapeOf = (name: string, length: number) =>
+      shapes.get(name) ?? (model.config && linearShape(model.config, name, length));
     return {
       module,
       elements,
@@ -80,14 +76,39 @@ export async function readDfloat11Folder(
   return { units, plain };
 }
 
-/** A module is a unit if either of its large fields is stored; the other ones have names that a model may use too. */
-function unitModule(parts: ReturnType<typeof splitFieldName>): string | null {
-  return parts && (parts.field === 'encoded_exponent' || parts.field === 'sign_mantissa') ? parts.module : null;
+interface FoundUnit {
+  module: string;
+  fields: Partial<Record<UnitField, ModelTensor>>;
+  /** By the pattern dictionary. */
+  paths: string[] | null;
 }
 
-function namesOf(module: string, config: Dfloat11Config, { sign_mantissa: { file } }: UnitTensors): string[] {
-  const entry = config.patterns.find(({ pattern }) => pattern.matches(module));
-  if (entry) return unitTensorNames(module, entry.paths);
+/** Tells the units' fields from other tensors. A module with a small field alone is a unit if a pattern matches it. */
+function findUnits(
+  tensors: readonly ModelTensor[],
+  config: Dfloat11Config,
+): { found: FoundUnit[]; plain: ModelTensor[] } {
+  const byModule = new Map<string, Partial<Record<UnitField, ModelTensor>>>();
+  for (const tensor of tensors) {
+    const parts = splitFieldName(tensor.name);
+    if (!parts) continue;
+    const fields = byModule.get(parts.module) ?? {};
+    fields[parts.field] = tensor;
+    byModule.set(parts.module, fields);
+  }
+  const budget = newMatchBudget();
+  const found: FoundUnit[] = [];
+  for (const [module, fields] of byModule) {
+    const paths = pathsOfModule(config, module, budget, CONFIG_FILE);
+    if (paths || UNIT_FIELDS.some((field) => fields[field] && isUnitMark(field))) found.push({ module, fields, paths });
+  }
+  const units = new Set(found.map(({ module }) => module));
+  const isPlain = (parts: ReturnType<typeof splitFieldName>) => !parts || !units.has(parts.module);
+  return { found, plain: tensors.filter(({ name }) => isPlain(splitFieldName(name))) };
+}
+
+function namesOf(module: string, paths: readonly string[] | null, { sign_mantissa: { file } }: UnitTensors): string[] {
+  if (paths) return unitTensorNames(module, paths);
   throw new ModelError({
     code: 'MODEL_CONFIG_INVALID',
     what: `${quoted(file)}: no pattern of "dfloat11_config" matches the unit ${quoted(module)}.`,
@@ -116,7 +137,7 @@ function cutUnit(
   names: readonly string[],
   positions: readonly number[],
   elements: number,
-  shapeOf: (name: string) => readonly number[] | null,
+  shapeOf: (name: string, length: number) => readonly number[] | null,
 ): LogicalTensor[] {
   let firstElement = 0;
   return names.map((name, index) => {
@@ -127,7 +148,7 @@ function cutUnit(
       const found = `puts the end of ${quoted(name)} at element ${end}, expected between ${firstElement} and ${elements}.`;
       throw malformed('FORMAT_CODED_DATA_MALFORMED', field, found);
     }
-    const shape = shapeOf(name);
+    const shape = shapeOf(name, length);
     if (!shape) {
       throw new ModelError({
         code: 'MODEL_CONFIG_INVALID',

@@ -2,6 +2,15 @@
 const MAX_PATTERN_CHARACTERS = 4096;
 /** Alternatives within alternatives; published patterns have none. */
 const MAX_GROUP_DEPTH = 4;
+/** Names of real modules have up to 100 characters. */
+const MAX_NAME_CHARACTERS = 1000;
+/** About 10 seconds. The largest published models take some million steps. */
+const MAX_STEPS = 500_000_000;
+
+/** Enough for all the patterns and modules of one model. */
+export function newMatchBudget(): MatchBudget {
+  return { steps: MAX_STEPS };
+}
 
 type CharacterTest = (unit: number) => boolean;
 
@@ -11,9 +20,15 @@ interface State {
   next: number[];
 }
 
+/** Work that matching may still do, in steps of the automaton; below 0 the answers mean nothing. */
+export interface MatchBudget {
+  steps: number;
+}
+
 /** A pattern that is matched against whole module names. */
 export interface ModulePattern {
-  matches(module: string): boolean;
+  /** False for names above 1,000 characters, which no module has. Takes its steps from the budget, and ends when it is spent. */
+  matches(module: string, budget?: MatchBudget): boolean;
 }
 
 /** Thrown inside the parser only; callers get its text. */
@@ -35,7 +50,8 @@ export function compileModulePattern(pattern: string): ModulePattern | { problem
   try {
     const parser = new PatternParser(pattern);
     const start = parser.parse();
-    return { matches: (module) => simulate(parser.states, start, module) };
+    const automaton = new Automaton(parser.states, start);
+    return { matches: (module, budget = newMatchBudget()) => automaton.accepts(module, budget) };
   } catch (error) {
     if (error instanceof PatternProblem) return { problem: error.message };
     throw error;
@@ -45,28 +61,50 @@ export function compileModulePattern(pattern: string): ModulePattern | { problem
 /** The state that accepts. */
 const ACCEPT = 0;
 
-function simulate(states: readonly State[], start: number, text: string): boolean {
-  let current = new Set<number>();
-  const enter = (into: Set<number>, first: number): void => {
+class Automaton {
+  readonly #states: readonly State[];
+  readonly #start: number;
+  /** The round in which a state was last entered: rounds are counted over all calls, so that nothing is ever cleared. */
+  readonly #enteredIn: Float64Array;
+  #round = 0;
+
+  constructor(states: readonly State[], start: number) {
+    this.#states = states;
+    this.#start = start;
+    this.#enteredIn = new Float64Array(states.length);
+  }
+
+  accepts(text: string, budget: MatchBudget): boolean {
+    if (text.length > MAX_NAME_CHARACTERS) return false;
+    this.#round++;
+    let current: number[] = [];
+    this.#enter(this.#start, current);
+    for (let i = 0; i < text.length && current.length > 0; i++) {
+      budget.steps -= current.length;
+      if (budget.steps < 0) return false;
+      const unit = text.charCodeAt(i);
+      const following: number[] = [];
+      this.#round++;
+      for (const index of current) {
+        const state = this.#states[index];
+        if (state?.test?.(unit)) for (const next of state.next) this.#enter(next, following);
+      }
+      current = following;
+    }
+    return current.includes(ACCEPT);
+  }
+
+  /** Adds a state, and all that it branches to, unless they were added in this round. */
+  #enter(first: number, into: number[]): void {
     const queue = [first];
     for (let index = queue.pop(); index !== undefined; index = queue.pop()) {
-      if (into.has(index)) continue;
-      into.add(index);
-      const state = states[index];
+      if (this.#enteredIn[index] === this.#round) continue;
+      this.#enteredIn[index] = this.#round;
+      into.push(index);
+      const state = this.#states[index];
       if (state?.test === null) queue.push(...state.next);
     }
-  };
-  enter(current, start);
-  for (let i = 0; i < text.length && current.size > 0; i++) {
-    const unit = text.charCodeAt(i);
-    const following = new Set<number>();
-    for (const index of current) {
-      const state = states[index];
-      if (state?.test?.(unit)) for (const next of state.next) enter(following, next);
-    }
-    current = following;
   }
-  return current.has(ACCEPT);
 }
 
 /** An item of a sequence, ready to be put before the state that follows it. */
@@ -78,6 +116,7 @@ const isAny: CharacterTest = (unit) => unit !== 0x0a;
 
 class PatternParser {
   readonly states: State[] = [{ test: null, next: [] }];
+  readonly #tests = new Map<string, CharacterTest>();
   readonly #pattern: string;
   #at = 0;
 
@@ -140,14 +179,22 @@ class PatternParser {
     if (character === '[') return this.#characterClass();
     if (character === '\\') return this.#escaped();
     if ('+*?{}]^$'.includes(character)) throw new PatternProblem(`has ${character} at character ${this.#at}`);
-    return isExactly(character);
+    return this.#isExactly(character);
   }
 
   #escaped(): CharacterTest {
     const character = this.#next();
     if (character === 'd') return isDigit;
     if (/[A-Za-z0-9]/.test(character)) throw new PatternProblem(`has the unsupported escape \\${character}`);
-    return isExactly(character);
+    return this.#isExactly(character);
+  }
+
+  /** One test for each character, however often it stands in the pattern: dictionaries can be large. */
+  #isExactly(character: string): CharacterTest {
+    const expected = character.charCodeAt(0);
+    const test = this.#tests.get(character) ?? ((unit) => unit === expected);
+    this.#tests.set(character, test);
+    return test;
   }
 
   /** Letters, digits, `_` and `-`, alone or in ranges. */
@@ -191,9 +238,4 @@ class PatternParser {
     this.#at++;
     return character;
   }
-}
-
-function isExactly(character: string): CharacterTest {
-  const expected = character.charCodeAt(0);
-  return (unit) => unit === expected;
 }

@@ -2,7 +2,7 @@ import { UsageError, type ErrorCode } from '../../errors.ts';
 import type { ModelTensor } from '../../model/open-model.ts';
 import { quoted } from '../../quoted.ts';
 import { elementsOf, MAX_UNIT_ELEMENTS, type Unit } from './auto-units.ts';
-import { compileModulePattern } from './module-pattern.ts';
+import { compileModulePattern, newMatchBudget, type MatchBudget } from './module-pattern.ts';
 import { unitTensorNames } from './module-names.ts';
 import type { PatternDictionary } from './unit-patterns.ts';
 
@@ -18,8 +18,8 @@ export interface GivenPattern {
  *
  * @param modules every module of the model
  * @param codable by name, the tensors that may be coded
- * @throws UsageError RECIPE_INVALID_PATTERN (outside the grammar, or matching nothing), RECIPE_INVALID_VALUE (a path that
- * no matched module has, units that share a module or lie within one another)
+ * @throws UsageError RECIPE_INVALID_PATTERN (outside the grammar, matching nothing, or taking too long),
+ * RECIPE_INVALID_VALUE (a path that no matched module has, units that share a module or lie within one another)
  */
 export function unitsOfRecipe(
   dictionary: PatternDictionary,
@@ -30,8 +30,9 @@ export function unitsOfRecipe(
   const units = new Map<string, Unit>();
   const given: GivenPattern[] = [];
   const notes: string[] = [];
+  const budget = newMatchBudget();
   for (const [pattern, paths] of Object.entries(dictionary)) {
-    const matched = matchModules(pattern, modules);
+    const matched = matchModules(pattern, modules, budget);
     checkPaths(pattern, paths, matched, stored);
     given.push({ pattern, paths, modules: matched });
     for (const module of matched) {
@@ -48,12 +49,14 @@ export function unitsOfRecipe(
   return { units: [...units.values()].filter(({ tensors }) => tensors.length > 0), given, notes };
 }
 
-function matchModules(pattern: string, modules: readonly string[]): string[] {
+function matchModules(pattern: string, modules: readonly string[], budget: MatchBudget): string[] {
   const compiled = compileModulePattern(pattern);
   if ('problem' in compiled) {
     throw refuse('RECIPE_INVALID_PATTERN', `the pattern ${quoted(pattern)} ${compiled.problem}`);
   }
-  const matched = modules.filter((module) => compiled.matches(module));
+  const matched = modules.filter((module) => compiled.matches(module, budget));
+  if (budget.steps < 0)
+    throw refuse('RECIPE_INVALID_PATTERN', `the pattern ${quoted(pattern)} takes too long to match`);
   if (matched.length === 0)
     throw refuse('RECIPE_INVALID_PATTERN', `the pattern ${quoted(pattern)} matches no module of the model`);
   return matched;
@@ -84,16 +87,19 @@ function formUnit(
 ): Unit {
   const kept: string[] = [];
   const tensors: ModelTensor[] = [];
+  let elements = 0;
   for (const path of paths.length === 0 ? [null] : paths) {
     const [name = ''] = unitTensorNames(module, path === null ? [] : [path]);
     const tensor = codable.get(name);
+    const more = tensor ? elementsOf([tensor]) : 0;
     if (!tensor)
       notes.push(`Tensor ${quoted(name)} stays out of its unit: it is missing, skipped, tied, or no BF16 matrix.`);
-    else if (elementsOf([...tensors, tensor]) > MAX_UNIT_ELEMENTS) {
+    else if (elements + more > MAX_UNIT_ELEMENTS) {
       notes.push(`Tensor ${quoted(name)} stays plain: its unit would have more than 2^31 - 1 elements.`);
     } else {
       if (path !== null) kept.push(path);
       tensors.push(tensor);
+      elements += more;
     }
   }
   return { module, paths: kept, tensors };

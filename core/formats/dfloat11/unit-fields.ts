@@ -17,6 +17,11 @@ export function splitFieldName(name: string): { module: string; field: UnitField
   return dot > 0 && field ? { module: name.slice(0, dot), field } : null;
 }
 
+/** Whether a stored field makes its module a unit, whatever else is stored; the other fields have names that a model may use. */
+export function isUnitMark(field: UnitField): boolean {
+  return field === 'encoded_exponent' || field === 'sign_mantissa';
+}
+
 /** Whether a tensor is a field of a unit other than the one whose elements are the unit's weights. */
 export function isIndexField(name: string, names: ReadonlySet<string>): boolean {
   const parts = splitFieldName(name);

@@ -10,8 +10,9 @@ export interface PatternedUnit {
 /** DFloat11's `pattern_dict`: regular expression of module names → paths within the module. */
 export type PatternDictionary = Record<string, readonly string[]>;
 
-/** Keeps patterns short enough for every reader, ours included. */
+/** Keep patterns short enough for every reader, ours included: two lists of alternatives and a name fit its limit. */
 const MAX_ALTERNATIVES = 500;
+const MAX_ALTERNATIVES_CHARACTERS = 1500;
 
 /**
  * Writes a pattern dictionary that matches exactly these units' modules, and no other module of the model.
@@ -22,7 +23,10 @@ const MAX_ALTERNATIVES = 500;
  */
 export function buildPatternDictionary(units: readonly PatternedUnit[], modules: Iterable<string>): PatternDictionary {
   const existing = new Map<string, number>();
-  for (const module of modules) existing.set(formOf(module), (existing.get(formOf(module)) ?? 0) + 1);
+  for (const module of modules) {
+    const form = formOf(module);
+    existing.set(form, (existing.get(form) ?? 0) + 1);
+  }
 
   const groups = new Map<string, PatternedUnit[]>();
   for (const unit of units) {
@@ -42,11 +46,11 @@ export function buildPatternDictionary(units: readonly PatternedUnit[], modules:
   return Object.fromEntries(dictionary);
 }
 
-/** A module's name without its indices: modules of one form differ by these alone. */
+/** A module's name without its indices: modules of one form differ by these alone. Other parts are marked by "=". */
 function formOf(module: string): string {
   return module
     .split('.')
-    .map((part) => (isIndex(part) ? '#' : part))
+    .map((part) => (isIndex(part) ? '#' : `=${part}`))
     .join('.');
 }
 
@@ -58,7 +62,7 @@ function patternOf(module: string, indexPattern: (slot: number) => string): stri
 }
 
 function escapePattern(text: string): string {
-  return text.replace(/[^A-Za-z0-9_]/g, '\\$&');
+  return text.replace(/[^A-Za-z0-9_]/gu, '\\$&');
 }
 
 /** Patterns for some of the modules of a form: the last index as alternatives, the ones before it as alternatives too. */
@@ -109,9 +113,19 @@ function alternatives(indices: readonly string[]): string {
   return indices.length === 1 ? (indices[0] ?? '') : `(${indices.join('|')})`;
 }
 
-function chunks(items: readonly string[]): string[][] {
-  const count = Math.ceil(items.length / MAX_ALTERNATIVES);
-  return Array.from({ length: count }, (_, index) =>
-    items.slice(index * MAX_ALTERNATIVES, (index + 1) * MAX_ALTERNATIVES),
-  );
+/** Cuts a list where either limit is reached. */
+function chunks(indices: readonly string[]): string[][] {
+  const all: string[][] = [];
+  let chunk: string[] = [];
+  let characters = 0;
+  for (const index of indices) {
+    characters += index.length + 1;
+    if (chunk.length === MAX_ALTERNATIVES || characters > MAX_ALTERNATIVES_CHARACTERS) {
+      if (chunk.length > 0) all.push(chunk);
+      chunk = [];
+      characters = index.length + 1;
+    }
+    chunk.push(index);
+  }
+  return [...all, chunk];
 }

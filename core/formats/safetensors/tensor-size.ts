@@ -5,15 +5,16 @@ import { DTYPE_BITS, type Dtype } from './dtypes.ts';
  * reference implementation: no program can hold the strides of such a shape.
  */
 export function elementCount(shape: readonly number[]): number | null {
-  let product = 1n;
+  let product = 1;
   let isEmpty = false;
   for (const dim of shape) {
     if (!Number.isSafeInteger(dim) || dim < 0) return null;
     if (dim === 0) isEmpty = true;
-    else product *= BigInt(dim);
-    if (product > BigInt(Number.MAX_SAFE_INTEGER)) return null;
+    else product *= dim;
+    // Products below 2^53 are exact, and rounding takes none that is larger below it.
+    if (!Number.isSafeInteger(product)) return null;
   }
-  return isEmpty ? 0 : Number(product);
+  return isEmpty ? 0 : product;
 }
 
 /**
@@ -24,8 +25,10 @@ export function elementCount(shape: readonly number[]): number | null {
 export function tensorSizeBytes(dtype: Dtype, shape: readonly number[]): number | 'overflow' | 'fraction' {
   const elements = elementCount(shape);
   if (elements === null) return 'overflow';
-  const bits = BigInt(elements) * BigInt(DTYPE_BITS[dtype]);
-  if (bits % 8n !== 0n) return 'fraction';
-  const bytes = bits / 8n;
-  return bytes > BigInt(Number.MAX_SAFE_INTEGER) ? 'overflow' : Number(bytes);
+  const bits = DTYPE_BITS[dtype];
+  // Eight elements fill whole bytes in every dtype, so the rest is all that can end inside one.
+  const restBits = (elements % 8) * bits;
+  if (restBits % 8 !== 0) return 'fraction';
+  const bytes = Math.floor(elements / 8) * bits + restBits / 8;
+  return Number.isSafeInteger(bytes) ? bytes : 'overflow';
 }

@@ -1,5 +1,5 @@
 import type { Plane, PlaneCodec, PlaneKind, PlaneSplit } from '../../kernels/kernels.ts';
-import { quoted } from '../../quoted.ts';
+import { shown } from '../../quoted.ts';
 import { checkBook } from './check-book.ts';
 import { PLANE_KINDS } from './plane-splits.ts';
 import { count, isObject, refuseSplitPlane } from './split-plane-fields.ts';
@@ -76,7 +76,7 @@ function checkPlane(value: unknown, at: TensorPlace): Plane {
   if (!isObject(value)) throw refuseSplitPlane('FORMAT_HEADER_INVALID', at, 'a plane is not described by an object.');
   const { kind, codec, xxh3, book } = value;
   if (!isKind(kind) || !isCodec(codec)) {
-    const found = `found a plane of kind ${quoted(String(kind))} and codec ${quoted(String(codec))}, which are not known.`;
+    const found = `found a plane of kind ${shown(kind)} and codec ${shown(codec)}, which are not known.`;
     throw refuseSplitPlane('FORMAT_UNSUPPORTED_VERSION', at, found);
   }
   const plane: Plane = {

@@ -1,5 +1,5 @@
 import type { ErrorCode, FormatError } from '../../errors.ts';
-import { quoted } from '../../quoted.ts';
+import { shown } from '../../quoted.ts';
 import { isDtype } from '../safetensors/dtypes.ts';
 import type { HeaderOrigin } from '../safetensors/safetensors-header.ts';
 import { tensorSizeBytes } from '../safetensors/tensor-size.ts';
@@ -17,6 +17,8 @@ export const SPLIT_PLANE_MAGIC = 'SPLPLANE';
 
 /** The source has at most as many tensors as a safetensors header. */
 const MAX_LIST_ITEMS = 1 << 20;
+/** As in safetensors. */
+const MAX_DIMENSIONS = 64;
 const SHA256 = /^[0-9a-f]{64}$/;
 
 export interface SplitPlaneSource {
@@ -109,7 +111,7 @@ export function parseSplitPlaneHeader(json: Uint8Array, { file, fileSizeBytes }:
     rootKeysAreTensors: false,
   });
   if (value['format'] !== 'split-plane' || value['version'] !== 1) {
-    const found = `format ${JSON.stringify(value['format'])}, version ${JSON.stringify(value['version'])}`;
+    const found = `format ${shown(value['format'])}, version ${shown(value['version'])}`;
     throw refuseSplitPlane(
       'FORMAT_UNSUPPORTED_VERSION',
       { file },
@@ -163,10 +165,14 @@ function checkEntry(entry: unknown, place: BlobPlace): SplitPlaneEntry {
   const at = { file: place.file, tensor: name };
   const { dtype, shape: dims, planes } = entry;
   if (typeof dtype !== 'string' || (dtype !== 'RAW' && !isDtype(dtype))) {
-    throw refuseSplitPlane('FORMAT_UNKNOWN_DTYPE', at, `found the dtype ${quoted(String(dtype))}, which is not known.`);
+    throw refuseSplitPlane('FORMAT_UNKNOWN_DTYPE', at, `found the dtype ${shown(dtype)}, which is not known.`);
   }
   if (!Array.isArray(dims) || !Array.isArray(planes)) {
     throw refuseSplitPlane('FORMAT_HEADER_INVALID', at, '"shape" or "planes" is not a list.');
+  }
+  if (dims.length > MAX_DIMENSIONS) {
+    const found = `"shape" has ${dims.length} dims, more than the limit of ${MAX_DIMENSIONS}.`;
+    throw refuseSplitPlane('FORMAT_HEADER_TOO_LARGE', at, found);
   }
   const shape = dims.map((dim) => count(dim, 'a dim of "shape"', at));
   const bytes = count(entry['bytes'], '"bytes"', at);
