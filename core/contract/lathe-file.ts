@@ -6,6 +6,7 @@
  */
 import { z } from 'zod';
 import { FormatError } from '../errors.ts';
+import { printable } from '../quoted.ts';
 import { isPlainRelativePath } from '../relative-path.ts';
 import { recipeSchema } from './recipe.ts';
 
@@ -101,7 +102,8 @@ export function parseLatheFile(text: string, file: string, sha256: (text: string
   const result = latheFileSchema.safeParse(value);
   if (!result.success) {
     const issue = result.error.issues[0];
-    throw invalid(`is not a result file of this version: ${issue?.path.join('.') ?? ''}: ${issue?.message ?? ''}`);
+    const found = printable(`${issue?.path.join('.') ?? ''}: ${issue?.message ?? ''}`);
+    throw invalid(`is not a result file of this version: ${found}`);
   }
   const seal = /"integrity": "([0-9a-f]{64})"(?=\n\}\n$)/.exec(text);
   if (seal === null || sha256(text.replace(seal[0], UNSEALED)) !== seal[1]) {
