@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import type { FileAccess } from '../../../../core/model/file-access.ts';
 import { selectModelFiles } from '../../../../core/model/select-model-files.ts';
 import { MAX_CONFIG_BYTES } from '../../../../core/model/model-config.ts';
 import { MAX_SHARD_INDEX_BYTES } from '../../../../core/formats/safetensors/shard-index.ts';
@@ -102,26 +103,15 @@ test('an unfinished output is opened by its own job alone', async () => {
   expect((await selectModelFiles('/m.lathe-partial/new', files, true)).weights).toHaveLength(1);
 });
 
-/** A file of which only the size is known: reading it fails the test. */
-class HugeFile extends MemoryFiles {
-  readonly #path: string;
-  readonly #sizeBytes: number;
-
-  constructor(path: string, sizeBytes: number, nodes: Record<string, MemoryNode>) {
-    super({ ...nodes, [path]: '' });
-    this.#path = path;
-    this.#sizeBytes = sizeBytes;
-  }
-
-  override async stat(path: string) {
-    const facts = await super.stat(path);
-    return facts && path === this.#path ? { ...facts, sizeBytes: this.#sizeBytes } : facts;
-  }
-
-  override read(path: string, offsetBytes: number, sizeBytes: number) {
-    if (path === this.#path) return Promise.reject(new Error('read'));
-    return super.read(path, offsetBytes, sizeBytes);
-  }
+/** Files of which one has a size, but cannot be read. */
+function withHugeFile(path: string, sizeBytes: number, nodes: Record<string, MemoryNode>): FileAccess {
+  const files = new MemoryFiles({ ...nodes, [path]: '' });
+  return {
+    stat: async (other) => (other === path ? { kind: 'file', sizeBytes } : files.stat(other)),
+    list: (folder) => files.list(folder),
+    read: (other, ...range) => (other === path ? Promise.reject(new Error('read')) : files.read(other, ...range)),
+    realPath: (other) => files.realPath(other),
+  };
 }
 
 describe('refuses before it reads', () => {
@@ -129,7 +119,7 @@ describe('refuses before it reads', () => {
     ['a config', 'MODEL_CONFIG_INVALID', '/m/config.json', MAX_CONFIG_BYTES],
     ['an index', 'MODEL_INDEX_INVALID', '/m/model.safetensors.index.json', MAX_SHARD_INDEX_BYTES],
   ])('%s beyond its limit', async (_, code, path, limit) => {
-    const files = new HugeFile(path, limit + 1, { '/m/model.safetensors': '' });
+    const files = withHugeFile(path, limit + 1, { '/m/model.safetensors': '' });
     expect((await errorOf(() => selectModelFiles('/m', files))).code).toBe(code);
   });
 });

@@ -180,6 +180,21 @@ const REFUSED: [title: string, code: string, file: Uint8Array][] = [
   ['another version', 'FORMAT_UNSUPPORTED_VERSION', changed((json) => (json.version = 2))],
   ['an unknown codec', 'FORMAT_UNSUPPORTED_VERSION', changed((json) => (json.tensors[0].planes[0].codec = 'toString'))],
   ['an unknown kind', 'FORMAT_UNSUPPORTED_VERSION', changed((json) => (json.tensors[0].planes[0].kind = 'exp2'))],
+  [
+    'a dtype that is an object without text',
+    'FORMAT_UNKNOWN_DTYPE',
+    changed((json) => (json.tensors[0].dtype = { toString: 1, valueOf: 1 })),
+  ],
+  [
+    'a version that is a list in lists',
+    'FORMAT_UNSUPPORTED_VERSION',
+    changed((json) => (json.version = [[[[[[1]]]]]])),
+  ],
+  [
+    'a shape of 65 dims',
+    'FORMAT_HEADER_TOO_LARGE',
+    changed((json) => (json.tensors[0].shape = Array<number>(65).fill(1))),
+  ],
   ['an unknown dtype', 'FORMAT_UNKNOWN_DTYPE', changed((json) => (json.tensors[0].dtype = 'BF17'))],
   ['a source without header', 'FORMAT_HEADER_INVALID', changed((json) => delete json.source.header)],
   ['a hash in capitals', 'FORMAT_HEADER_INVALID', changed((json) => (json.source.sha256 = 'A'.repeat(64)))],
