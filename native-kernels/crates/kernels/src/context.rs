@@ -1,8 +1,8 @@
 //! What every long call is given: the cancel flag, the progress counter and the threads it may use.
 
-use std::collections::HashMap;
+use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
@@ -41,18 +41,17 @@ impl Control {
 }
 
 /// The surroundings of one long call.
-#[derive(Clone)]
 pub struct Context {
     /// Cancel flag and progress.
     pub control: Arc<Control>,
-    /// Worker threads; results never depend on how many there are.
-    pub pool: Arc<ThreadPool>,
+    /// Worker threads of this call alone; results never depend on how many there are.
+    pub pool: Workers,
 }
 
 impl Context {
-    /// A context with its own control and a pool of `threads` workers (1 or more; pools are shared between contexts).
+    /// A context with its own control and `threads` workers (1 or more).
     pub fn with_threads(threads: usize) -> Result<Self> {
-        Ok(Self { control: Arc::new(Control::default()), pool: pool_of(threads)? })
+        Ok(Self { control: Arc::new(Control::default()), pool: Workers::borrow(threads)? })
     }
 
     /// How many threads the call may keep busy.
@@ -61,23 +60,46 @@ impl Context {
     }
 }
 
-/// Pools live as long as the process: building one costs more than a small call.
-fn pool_of(threads: usize) -> Result<Arc<ThreadPool>> {
-    static POOLS: OnceLock<Mutex<HashMap<usize, Arc<ThreadPool>>>> = OnceLock::new();
-    /// More than any workstation has; keeps a typing error from starting a million threads.
-    const MAX_THREADS: usize = 1024;
-    if threads == 0 || threads > MAX_THREADS {
-        return Err(KernelError::bad_argument(format!("{threads} threads asked for, 1 to {MAX_THREADS} are possible")));
+/// Pools that no call uses at present. They live as long as the process: starting one costs more than a small call.
+static IDLE_POOLS: Mutex<Vec<Arc<ThreadPool>>> = Mutex::new(Vec::new());
+
+/// A pool that belongs to one call while it runs: threads that wait for their call's own work never pick up another
+/// call's, which might take minutes.
+pub struct Workers(Arc<ThreadPool>);
+
+impl Workers {
+    fn borrow(threads: usize) -> Result<Self> {
+        /// More than any workstation has; keeps a typing error from starting a million threads.
+        const MAX_THREADS: usize = 1024;
+        if threads == 0 || threads > MAX_THREADS {
+            return Err(KernelError::bad_argument(format!(
+                "{threads} threads asked for, 1 to {MAX_THREADS} are possible"
+            )));
+        }
+        {
+            let mut idle = IDLE_POOLS.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(index) = idle.iter().position(|pool| pool.current_num_threads() == threads) {
+                return Ok(Self(idle.swap_remove(index)));
+            }
+        }
+        let started =
+            ThreadPoolBuilder::new().num_threads(threads).thread_name(|index| format!("lathe-{index}")).build();
+        started
+            .map(|pool| Self(Arc::new(pool)))
+            .map_err(|cause| KernelError::new(Status::OutOfMemory, format!("cannot start {threads} threads: {cause}")))
     }
-    let mut pools = POOLS.get_or_init(Mutex::default).lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    if let Some(pool) = pools.get(&threads) {
-        return Ok(Arc::clone(pool));
+}
+
+impl Deref for Workers {
+    type Target = ThreadPool;
+
+    fn deref(&self) -> &ThreadPool {
+        &self.0
     }
-    let pool =
-        ThreadPoolBuilder::new().num_threads(threads).thread_name(|index| format!("lathe-{index}")).build().map_err(
-            |cause| KernelError::new(Status::OutOfMemory, format!("cannot start {threads} threads: {cause}")),
-        )?;
-    let pool = Arc::new(pool);
-    pools.insert(threads, Arc::clone(&pool));
-    Ok(pool)
+}
+
+impl Drop for Workers {
+    fn drop(&mut self) {
+        IDLE_POOLS.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&self.0));
+    }
 }
