@@ -130,8 +130,10 @@ async function runCommand(invocation: Invocation, context: CommandContext): Prom
 
 /** The first signal asks the job to stop, the second ends the process. */
 function listenForSignals(surroundings: Surroundings, view: ProgressView, controller: AbortController): () => void {
-  return surroundings.onSignal(() => {
+  const stopListening = surroundings.onSignal(() => {
     if (controller.signal.aborted) {
+      // Node waits for calls into the system at its end; a third signal then has the system's own effect.
+      stopListening();
       view.clear();
       surroundings.exitNow(EXIT.cancelled);
       return;
@@ -140,6 +142,7 @@ function listenForSignals(surroundings: Surroundings, view: ProgressView, contro
     if (!view.writeEvent({ event: 'note', message })) view.writeLine(`lathe: ${message}`);
     controller.abort(new JobError({ code: 'JOB_CANCELLED', what: 'Cancelled.', whatToDo: 'Run it again.' }));
   });
+  return stopListening;
 }
 
 /** Prints a failure that left no document, and answers with its exit code. */

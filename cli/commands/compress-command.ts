@@ -13,7 +13,7 @@ import { quoteForShell } from './quote-for-shell.ts';
 export async function runCompress(invocation: CompressInvocation, context: CommandContext): Promise<CommandOutcome> {
   const { model, output, resume, force } = invocation;
   const { engine, job, argv } = context;
-  const recipe = await loadRecipe(invocation.recipe, job.signal);
+  const recipe = await loadRecipe(invocation.recipe);
   if (invocation.dryRun) return runDry({ model, output, recipe, force }, context);
   try {
     const document = await (await engine()).compress({ ...job, model, output, recipe, resume, force });

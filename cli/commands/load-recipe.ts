@@ -1,8 +1,9 @@
+import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { MAX_RECIPE_BYTES, parseRecipe } from '../../core/contract/parse-recipe.ts';
 import { PRESETS } from '../../core/contract/presets.ts';
 import type { Recipe } from '../../core/contract/recipe.ts';
-import { JobError, ResourceError, UsageError, type ErrorCode } from '../../core/errors.ts';
+import { ResourceError, UsageError, type ErrorCode } from '../../core/errors.ts';
 import { formatBytes } from '../../core/units.ts';
 import { formatAlternatives, invalidArgument } from '../flag-values.ts';
 import type { RecipeChoice } from '../invocation.ts';
@@ -11,10 +12,10 @@ import type { RecipeChoice } from '../invocation.ts';
  * Reads and checks the recipe that was chosen.
  *
  * @throws UsageError RECIPE_NOT_FOUND, USAGE_INVALID_ARGUMENT (no such preset), and those of `parseRecipe`
- * @throws ResourceError FILE_PERMISSION_DENIED, FILE_IO; JobError JOB_CANCELLED
+ * @throws ResourceError FILE_PERMISSION_DENIED, FILE_IO
  */
-export async function loadRecipe(choice: RecipeChoice, signal: AbortSignal): Promise<Recipe> {
-  if (choice.kind === 'file') return parseRecipe(await readRecipeText(choice.path, signal), choice.path);
+export async function loadRecipe(choice: RecipeChoice): Promise<Recipe> {
+  if (choice.kind === 'file') return parseRecipe(await readRecipeText(choice.path), choice.path);
   const text = PRESETS.get(choice.name);
   if (text === undefined) {
     throw invalidArgument(
@@ -25,8 +26,10 @@ export async function loadRecipe(choice: RecipeChoice, signal: AbortSignal): Pro
   return parseRecipe(text, `preset ${choice.name}`);
 }
 
-async function readRecipeText(path: string, signal: AbortSignal): Promise<string> {
-  const bytes = await readBounded(path, signal);
+async function readRecipeText(path: string): Promise<string> {
+  const bytes = await readStart(path, MAX_RECIPE_BYTES + 1).catch((error: unknown) => {
+    throw toRecipeFileError(error, path);
+  });
   if (bytes.length > MAX_RECIPE_BYTES) {
     throw recipeError('RECIPE_SYNTAX', path, `has more than ${formatBytes(MAX_RECIPE_BYTES)}`);
   }
@@ -37,27 +40,12 @@ async function readRecipeText(path: string, signal: AbortSignal): Promise<string
   }
 }
 
-/** At most one byte more than a recipe may have. A pipe whose writer never comes is given up at the first signal. */
-async function readBounded(path: string, signal: AbortSignal): Promise<Uint8Array> {
-  const reading = readStart(path, MAX_RECIPE_BYTES + 1);
-  const cancelled = new Promise<never>((_, reject) => {
-    function cancel(): void {
-      const what = `The recipe "${path}" was not read to its end.`;
-      reject(new JobError({ code: 'JOB_CANCELLED', what, where: { file: path }, whatToDo: 'Run it again.' }));
-    }
-    if (signal.aborted) cancel();
-    signal.addEventListener('abort', cancel, { once: true });
-  });
-  try {
-    return await Promise.race([reading, cancelled]);
-  } catch (error) {
-    throw toRecipeFileError(error, path);
-  }
-}
-
+/** Pipes are refused, and opened without waiting for a writer: one that never comes would keep the process from ending. */
 async function readStart(path: string, maxBytes: number): Promise<Uint8Array> {
-  const file = await open(path, 'r');
+  const file = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
   try {
+    const facts = await file.stat();
+    if (!facts.isFile() && !facts.isDirectory()) throw recipeError('RECIPE_NOT_FOUND', path, 'is not a regular file');
     const buffer = new Uint8Array(maxBytes);
     let length = 0;
     while (length < maxBytes) {
