@@ -139,15 +139,18 @@ function cutUnit(
   elements: number,
   shapeOf: (name: string, length: number) => readonly number[] | null,
 ): LogicalTensor[] {
-  let firstElement = 0;
+  const ends = [...positions, elements];
+  const starts = [0, ...positions];
+  const field = { name: `${module}.split_positions`, file: undefined };
+  for (const [index, end] of ends.entries()) {
+    const start = starts[index] ?? 0;
+    if (end > start && end <= elements) continue;
+    const found = `ends a tensor at element ${end}, expected between ${start} and ${elements}.`;
+    throw malformed('FORMAT_CODED_DATA_MALFORMED', field, found);
+  }
   return names.map((name, index) => {
-    const end = positions[index] ?? elements;
-    const length = end - firstElement;
-    const field = { name: `${module}.split_positions`, file: undefined };
-    if (length <= 0 || end > elements) {
-      const found = `puts the end of ${quoted(name)} at element ${end}, expected between ${firstElement} and ${elements}.`;
-      throw malformed('FORMAT_CODED_DATA_MALFORMED', field, found);
-    }
+    const firstElement = starts[index] ?? 0;
+    const length = (ends[index] ?? 0) - firstElement;
     const shape = shapeOf(name, length);
     if (!shape) {
       throw new ModelError({
@@ -161,16 +164,7 @@ function cutUnit(
       const found = `gives ${quoted(name)} ${length} elements, but its shape is [${shape.join(', ')}].`;
       throw malformed('FORMAT_SHAPE_MISMATCH', field, found);
     }
-    const tensor: LogicalTensor = {
-      name,
-      dtype: 'BF16',
-      shape: [...shape],
-      unit: module,
-      firstElement,
-      elements: length,
-    };
-    firstElement = end;
-    return tensor;
+    return { name, dtype: 'BF16', shape: [...shape], unit: module, firstElement, elements: length };
   });
 }
 

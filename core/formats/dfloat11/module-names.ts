@@ -30,16 +30,16 @@ export function isIndex(part: string): boolean {
   return /^\d+$/.test(part);
 }
 
-/** Orders paths part by part, numbers by value; paths that differ are never equal. */
+/** Orders paths part by part, numbers by value and before names; paths that differ are never equal. */
 export function comparePaths(a: string, b: string): number {
   const left = a.split('.');
   const right = b.split('.');
   for (const [index, part] of left.entries()) {
     const other = right[index];
     if (other === undefined) return 1;
-    const order = isIndex(part) && isIndex(other) ? compareIndices(part, other) : 0;
-    if (order !== 0) return order;
-    if (part !== other) return part < other ? -1 : 1;
+    if (part === other) continue;
+    if (isIndex(part) !== isIndex(other)) return isIndex(part) ? -1 : 1;
+    return (isIndex(part) ? compareIndices(part, other) : 0) || (part < other ? -1 : 1);
   }
   return left.length - right.length;
 }

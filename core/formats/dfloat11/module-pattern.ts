@@ -4,8 +4,8 @@ const MAX_PATTERN_CHARACTERS = 4096;
 const MAX_GROUP_DEPTH = 4;
 /** Names of real modules have up to 100 characters. */
 const MAX_NAME_CHARACTERS = 1000;
-/** About 10 seconds. The largest published models take some million steps. */
-const MAX_STEPS = 500_000_000;
+/** About 5 seconds. The largest published models take some million steps. */
+const MAX_STEPS = 100_000_000;
 
 /** Enough for all the patterns and modules of one model. */
 export function newMatchBudget(): MatchBudget {

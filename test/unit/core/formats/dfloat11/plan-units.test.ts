@@ -189,14 +189,50 @@ describe('auto', () => {
     });
   });
 
+  test.each([
+    ['a slash', '../evil/x'],
+    ['a colon', 'c:evil'],
+    ['a control character', 'a\u0000'],
+    ['300 characters', 'a'.repeat(300)],
+  ])('leaves a module plain whose name makes no file name: %s', (_, prefix) => {
+    const tensors = placeTensors([
+      { name: `${prefix}.0.q.weight`, shape: [2, 2] },
+      { name: 'model.layers.0.q.weight', shape: [2, 2] },
+    ]);
+    const result = plan(tensors);
+    expect(result.units.map(({ module }) => module)).toEqual(['model.layers.0']);
+    expect(namesOf(result.remainder)).toEqual([`${prefix}.0.q.weight`]);
+    expect(result.notes).toEqual([expect.stringContaining('its name makes no file name')]);
+    expectDictionaryFits(result);
+  });
+
+  test('plans names of nothing but dots in no time', () => {
+    const tensors = placeTensors([{ name: `${'.'.repeat(200_000)}0.x.weight`, shape: [2, 2] }]);
+    const started = performance.now();
+    expect(plan(tensors).units).toEqual([]);
+    expect(performance.now() - started).toBeLessThan(5000);
+  });
+
+  test('refuses a model whose dictionary no reader would take', async () => {
+    const tensors = placeTensors(
+      Array.from({ length: 10_001 }, (_, layer) => ({ name: `m${layer}x.0.q${layer}.weight`, shape: [1, 1] })),
+    );
+    const error = await errorOf(() => plan(tensors));
+    expect(error.code).toBe('RECIPE_NOT_SUPPORTED');
+    expect(error.whatToDo).toContain('split-plane');
+  });
+
   test('refuses modules whose files would have one name, and tensors named like a field', async () => {
     const clash = placeTensors([
       { name: 'a.h.0.x.weight', shape: [2, 2] },
       { name: 'a_h.0.x.weight', shape: [2, 2] },
     ]);
     expect((await errorOf(() => plan(clash))).code).toBe('MODEL_NAME_COLLISION');
-    const field = [...LLAMA, ...placeTensors([{ name: 'model.layers.0.gaps', shape: [2] }])];
-    expect((await errorOf(() => plan(field))).code).toBe('MODEL_NAME_COLLISION');
+    for (const name of ['model.layers.0.gaps', 'other.sign_mantissa', 'other.encoded_exponent']) {
+      const error = await errorOf(() => plan([...LLAMA, ...placeTensors([{ name, shape: [2] }])]));
+      expect(error.code).toBe('MODEL_NAME_COLLISION');
+    }
+    expect(plan([...LLAMA, ...placeTensors([{ name: 'other.gaps', shape: [2] }])]).remainder).toHaveLength(3);
   });
 });
 
