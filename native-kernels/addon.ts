@@ -26,6 +26,7 @@ export interface Addon {
   CallControl: new () => CallControl;
   RunningDigest: new () => RunningDigest;
   describe(): KernelDescription;
+  memoryBytes(threads: number): number;
   lockFile(path: string): FileLock;
   feedDigest(digest: RunningDigest, source: ByteRange, threads: number, control: CallControl): Promise<void>;
   digestFile(path: string, threads: number, control: CallControl): Promise<FileDigest>;

@@ -67,6 +67,7 @@ function wrap(addon: Addon): Kernels {
   }
   return {
     describe: () => addon.describe(),
+    memoryBytes: (threads) => addon.memoryBytes(threads),
     lockFile: (path) => callNow(() => addon.lockFile(path)),
     createDigest: (): RunningDigest => new addon.RunningDigest(),
     feedDigest: (digest, range, options) =>

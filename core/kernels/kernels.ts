@@ -128,6 +128,8 @@ export interface FileLock {
 
 export interface Kernels {
   describe(): KernelDescription;
+  /** Bound of the native memory that any one call takes at this many threads, whatever its tensors' sizes. */
+  memoryBytes(threads: number): number;
   /** Fails at once with `JOB_OUTPUT_BUSY` if another process holds it; released when this process ends, however. */
   lockFile(path: string): FileLock;
   createDigest(): RunningDigest;

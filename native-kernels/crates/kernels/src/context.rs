@@ -103,3 +103,16 @@ impl Drop for Workers {
         IDLE_POOLS.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&self.0));
     }
 }
+
+/// Bound of the memory that any one call takes at this many threads, in bytes, whatever its tensors' sizes; calls at
+/// the same time add up.
+///
+/// Measured at the worst data for each kernel, with a third to spare. Per thread: two results that wait for their turn
+/// and one in work, of 2 MiB at most (DFloat11's, with code words of 32 bits), and what the allocator keeps. Fixed: a
+/// tensor of 16 MiB that is held instead of read again, a blob of 8 MiB that is held until it is whole, the index of the
+/// longest plane.
+pub const fn memory_bytes(threads: usize) -> u64 {
+    const FIXED_BYTES: u64 = 40 << 20;
+    const THREAD_BYTES: u64 = 6 << 20;
+    FIXED_BYTES + THREAD_BYTES * threads as u64
+}

@@ -41,6 +41,11 @@ impl CallControl {
     }
 }
 
+#[napi]
+pub fn memory_bytes(threads: u32) -> i64 {
+    lathe_kernels::context::memory_bytes(threads as usize) as i64
+}
+
 /// Work for Node's pool: runs once, off the JavaScript thread.
 pub struct Work<T>(Option<Box<dyn FnOnce() -> lathe_kernels::Result<T> + Send>>);
 
