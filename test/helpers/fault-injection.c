@@ -273,12 +273,20 @@ int renameat2(int from_fd, const char *from, int to_fd, const char *to, unsigned
   CALL_OR_FAULT(judge_rename(from_fd, from, to_fd, to), REAL(renameat2)(from_fd, from, to_fd, to, flags));
 }
 
+/* A folder that is there already is no new one: the kernel says so before it could fail. */
+static enum verdict judge_mkdir(int folder_fd, const char *path) {
+  int before = errno;
+  bool is_there = faccessat(folder_fd, path, F_OK, 0) == 0;
+  errno = before;
+  return is_there ? PASS : judge_path("mkdir", GROWS, folder_fd, path);
+}
+
 int mkdir(const char *path, mode_t rights) {
-  CALL_OR_FAULT(judge_path("mkdir", GROWS, AT_FDCWD, path), REAL(mkdir)(path, rights));
+  CALL_OR_FAULT(judge_mkdir(AT_FDCWD, path), REAL(mkdir)(path, rights));
 }
 
 int mkdirat(int folder_fd, const char *path, mode_t rights) {
-  CALL_OR_FAULT(judge_path("mkdir", GROWS, folder_fd, path), REAL(mkdirat)(folder_fd, path, rights));
+  CALL_OR_FAULT(judge_mkdir(folder_fd, path), REAL(mkdirat)(folder_fd, path, rights));
 }
 
 int unlink(const char *path) { CALL_OR_FAULT(judge_path("unlink", 0, AT_FDCWD, path), REAL(unlink)(path)); }

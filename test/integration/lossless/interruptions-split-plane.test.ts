@@ -1,0 +1,3 @@
+import { describeInterruptions } from './interruption-suite.ts';
+
+describeInterruptions('split-plane');
