@@ -107,7 +107,7 @@ function defineProgram(version: string, write: (text: string) => void, helpColum
       .option('--device <device>', 'auto, cpu or gpu[:N]; this release computes on the CPU', checkDevice)
       .option('--dry-run', 'compress: say what would be done, write nothing')
       .option('--force', 'compress, restore: replace an existing output')
-      // After the global flags of every command too, so that each help page stands alone.
+      // Exit codes stand on every command's page, examples on the first.
       .addHelpText('after', EXAMPLES_TEXT)
       .addHelpText('afterAll', OUTPUT_TEXT)
   );

@@ -32,7 +32,7 @@ export async function runCli(surroundings: Surroundings): Promise<number> {
     // The arguments could not be parsed, so the flags that say how to speak are looked for by eye.
     const given = beforeDashes(argv);
     const flags = { json: given.includes('--json'), verbose: given.includes('--verbose') };
-    const events = given.includes('--events=ndjson') || given[given.indexOf('--events') + 1] === 'ndjson';
+    const events = /(^| )--events[= ]ndjson( |$)/.test(given.join(' '));
     const mode = events ? 'ndjson' : 'none';
     const view = new ProgressView({
       stderr,
