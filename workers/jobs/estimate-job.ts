@@ -22,6 +22,8 @@ const SAMPLE_ALIGNMENT = 4096;
 /** How far the size from a sample was off on real models, doubled. */
 const SAMPLE_ERROR = 0.01;
 const WHOLE_ERROR = 0.001;
+/** What a tensor's size may be off however small it is: the 32 states of rans12x32 end within a 16-bit word each. */
+const TENSOR_ERROR_BYTES = 64;
 /** Original bytes a second: all passes of a compression from the page cache on a fast core, and from a slow disk. */
 const FAST_BYTES_PER_SECOND_AND_THREAD = 600e6;
 const SLOW_BYTES_PER_SECOND = 40e6;
@@ -42,12 +44,13 @@ export async function estimateJob(options: EstimateOptions, kernels: Kernels): P
   const { figures, isWhole } = await sampleModel(model, threads, options, kernels);
   const predicted = predict(model, recipe, skip, figures, kernels);
   const sourceStoredBytes = model.tensors.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
-  const error = isWhole ? WHOLE_ERROR : SAMPLE_ERROR;
+  const errorBytes =
+    predicted.storedBytes * (isWhole ? WHOLE_ERROR : SAMPLE_ERROR) + TENSOR_ERROR_BYTES * model.tensors.length;
   return {
     schema: 1,
     storedBytes: predicted.storedBytes,
-    storedBytesLow: Math.floor(predicted.storedBytes * (1 - error)),
-    storedBytesHigh: Math.ceil(predicted.storedBytes * (1 + error)),
+    storedBytesLow: Math.max(0, Math.floor(predicted.storedBytes - errorBytes)),
+    storedBytesHigh: Math.ceil(predicted.storedBytes + errorBytes),
     sourceStoredBytes,
     parameters: model.parameters,
     bitsPerWeight: bitsPerWeight(predicted.storedBytes, model.parameters),
