@@ -66,6 +66,7 @@ const EXIT_BY_CODE = {
   MODEL_NAME_COLLISION: EXIT.input,
   MODEL_ALREADY_COMPRESSED: EXIT.input,
   MODEL_CHANGED: EXIT.input,
+  NUMERICS_NOT_FINITE: EXIT.input,
   MODEL_NOT_FOUND: EXIT.failed,
   MODEL_NOT_COMPRESSED: EXIT.failed,
   // The machine.
@@ -136,6 +137,8 @@ export class WorkbenchError extends Error {
 export class FormatError extends WorkbenchError {}
 /** A folder of files that do not make a model, or not one that Lathe takes. */
 export class ModelError extends WorkbenchError {}
+/** A NaN or an infinity among weights, or where only numbers can be worked with. */
+export class NumericsError extends WorkbenchError {}
 /** The command line or a recipe asks for something that does not exist. */
 export class UsageError extends WorkbenchError {}
 /** Memory, disk, permissions: the machine cannot, at present. */

@@ -15,6 +15,7 @@ import type {
   Plane,
   RunningDigest,
   TensorStatistics,
+  VocabularyScores,
 } from '../core/kernels/kernels.ts';
 
 export interface CallControl {
@@ -79,5 +80,12 @@ export interface Addon {
     threads: number,
     control: CallControl,
   ): Promise<string | null>;
+  scoreVocabulary(
+    logits: Float32Array,
+    reference: Float32Array | null,
+    vocabularySize: number,
+    targets: Int32Array,
+    threads: number,
+  ): VocabularyScores;
   panicForTests(text: string): Promise<void>;
 }

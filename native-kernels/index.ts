@@ -103,5 +103,7 @@ function wrap(addon: Addon): Kernels {
       call(options, (control) =>
         addon.decodeSplitPlane(input, planes, split, sizeBytes, target, withSha256, options.threads, control),
       ),
+    scoreVocabulary: (logits, reference, vocabularySize, targets, threads) =>
+      callNow(() => addon.scoreVocabulary(logits, reference, vocabularySize, targets, threads)),
   };
 }

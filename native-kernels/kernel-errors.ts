@@ -3,6 +3,7 @@ import {
   FormatError,
   JobError,
   KernelError,
+  NumericsError,
   ResourceError,
   VerificationError,
   WorkbenchError,
@@ -68,6 +69,7 @@ const BY_STATUS = new Map<number, { type: Constructor; code: ErrorCode; whatToDo
       whatToDo: 'Do not use this output; check disk and memory and run it again.',
     },
   ],
+  [60, { type: NumericsError, code: 'NUMERICS_NOT_FINITE', whatToDo: 'Use a model whose values are all numbers.' }],
 ]);
 
 interface NativeFailure {

@@ -112,6 +112,20 @@ export interface TensorStatistics {
   splitPlaneBytes: number;
 }
 
+/** What rows of logits say; an entry a row. The last three are null without a reference. In nats. */
+export interface VocabularyScores {
+  /** Negative log-likelihood of the target; 0 or more. */
+  nll: Float64Array;
+  /** The token of the greatest logit, the first of equals. */
+  argmax: Int32Array;
+  /** How many tokens come before the target: greater logits, and equal ones of lower ids. 0 where it is the argmax. */
+  rank: Int32Array;
+  /** D(reference || model); 0 or more, exactly 0 for equal logits. */
+  kl: Float64Array | null;
+  referenceNll: Float64Array | null;
+  referenceArgmax: Int32Array | null;
+}
+
 export interface KernelDescription {
   version: string;
   /** Every instruction-set body that this processor can run. */
@@ -173,4 +187,19 @@ export interface Kernels {
     withSha256: boolean,
     options: CallOptions,
   ): Promise<string | null>;
+
+  /**
+   * Scores rows of logits over the whole vocabulary. Synchronous, for worker threads: the logits are in memory already.
+   *
+   * @param logits f32 [rows, vocabularySize], in nats; `reference` the same of another model
+   * @param targets the token that followed, one a row
+   * @throws NumericsError NUMERICS_NOT_FINITE, naming row and token
+   */
+  scoreVocabulary(
+    logits: Float32Array,
+    reference: Float32Array | null,
+    vocabularySize: number,
+    targets: Int32Array,
+    threads: number,
+  ): VocabularyScores;
 }

@@ -31,6 +31,8 @@ pub enum Status {
     Unrepresentable = 42,
     /// Decoded bytes differ from the original.
     VerificationFailed = 50,
+    /// A NaN or an infinity where only numbers can be worked with.
+    NotFinite = 60,
     /// A caller broke the contract of a kernel: a bug of ours.
     BadArgument = 70,
     /// A panic was caught: a bug of ours.

@@ -12,6 +12,7 @@ pub mod lossless;
 pub mod pipeline;
 mod sha256_pair;
 pub mod statistics;
+pub mod vocabulary;
 
 pub use context::{Context, Control};
 pub use error::{KernelError, Result, Status};

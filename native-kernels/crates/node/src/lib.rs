@@ -13,3 +13,4 @@ mod file_calls;
 mod js_ranges;
 mod split_plane_calls;
 mod statistics_calls;
+mod vocabulary_calls;
