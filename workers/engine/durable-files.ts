@@ -1,5 +1,5 @@
 /** Writes that a power cut cannot tear: a temporary sibling, synced, renamed, and the folder synced. */
-import { open, readdir, rename, rm } from 'node:fs/promises';
+import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { wrapFileErrors } from './file-errors.ts';
 
@@ -41,4 +41,21 @@ export async function writeFileDurably(path: string, content: string | Uint8Arra
     }
     await syncFolder(dirname(path));
   });
+}
+
+/**
+ * Makes a folder and those around it that are missing. Node's own recursive call tells another error than the real one: a
+ * full disk becomes a missing file.
+ */
+export async function makeFolders(path: string): Promise<void> {
+  try {
+    await mkdir(path);
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : undefined;
+    if (code === 'EEXIST' && (await stat(path)).isDirectory()) return;
+    const parent = dirname(path);
+    if (code !== 'ENOENT' || parent === path) throw error;
+    await makeFolders(parent);
+    await makeFolders(path);
+  }
 }

@@ -3,10 +3,10 @@
  *
  * A line that a crash tore (only ever the last) is ignored. Lives in `LATHE_HOME/runs/<id>/journal.jsonl`.
  */
-import { mkdir, open, readFile, type FileHandle } from 'node:fs/promises';
+import { open, readFile, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { wrapFileErrors } from './file-errors.ts';
-import { syncFolder } from './durable-files.ts';
+import { makeFolders, syncFolder } from './durable-files.ts';
 import type { SerializedError } from '../../core/errors.ts';
 import type { WorkRecord } from '../../core/methods/lossless/work.ts';
 import type { Fingerprints } from './fingerprints.ts';
@@ -41,7 +41,7 @@ export function journalPath(home: string, runId: string): string {
 /** Opens a journal for appending; a torn last line is ended first, so that the next one stands alone. */
 export async function openJournal(path: string): Promise<Journal> {
   return wrapFileErrors('write', path, async () => {
-    await mkdir(dirname(path), { recursive: true });
+    await makeFolders(dirname(path));
     const old = await readFile(path, 'utf8').catch(() => '');
     const handle: FileHandle = await open(path, 'a');
     if (old !== '' && !old.endsWith('\n')) await handle.appendFile('\n');

@@ -1,15 +1,15 @@
 /** Small writes through node:fs; every handle is closed on every path. */
-import { mkdir, open, rename, truncate } from 'node:fs/promises';
+import { open, rename, truncate } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { OutputFiles } from '../../core/methods/lossless/work.ts';
-import { writeFileDurably } from './durable-files.ts';
+import { makeFolders, writeFileDurably } from './durable-files.ts';
 import { wrapFileErrors } from './file-errors.ts';
 
 export const nodeOutputFiles: OutputFiles = {
   prepare: (folder, relativePath) =>
     wrapFileErrors('make a folder for', join(folder, relativePath), async () => {
       const path = join(folder, ...relativePath.split('/'));
-      await mkdir(dirname(path), { recursive: true });
+      await makeFolders(dirname(path));
       return path;
     }),
   setSize: (path, sizeBytes) =>
@@ -32,9 +32,6 @@ export const nodeOutputFiles: OutputFiles = {
       }
     }),
   writeFile: (path, bytes) => writeFileDurably(path, bytes),
-  makeFolder: (path) =>
-    wrapFileErrors('make the folder', path, async () => {
-      await mkdir(path, { recursive: true });
-    }),
+  makeFolder: (path) => wrapFileErrors('make the folder', path, () => makeFolders(path)),
   rename: (from, to) => wrapFileErrors('rename', from, () => rename(from, to)),
 };

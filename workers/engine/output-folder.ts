@@ -16,7 +16,7 @@ import { dirname, join } from 'node:path';
 import { JobError } from '../../core/errors.ts';
 import type { FileLock, Kernels } from '../../core/kernels/kernels.ts';
 import { PARTIAL_ENDING } from '../../core/model/file-kinds.ts';
-import { syncFolder, syncFolderTree, writeFileDurably } from './durable-files.ts';
+import { makeFolders, syncFolder, syncFolderTree, writeFileDurably } from './durable-files.ts';
 import { wrapFileErrors } from './file-errors.ts';
 
 export interface PartialRun {
@@ -75,7 +75,7 @@ export async function refuseExistingOutput(output: string, force: boolean): Prom
 export async function openOutputFolder(output: string, kernels: Kernels): Promise<OutputFolder> {
   const partial = `${output}${PARTIAL_ENDING}`;
   const [newFolder, oldFolder, runFile] = [newFolderOf(output), join(partial, 'old'), join(partial, 'run.json')];
-  await wrapFileErrors('make the folder', partial, () => mkdir(partial, { recursive: true }));
+  await wrapFileErrors('make the folder', partial, () => makeFolders(partial));
   const lock: FileLock = kernels.lockFile(join(partial, 'lock'));
   if (!(await exists(join(partial, 'lock')))) {
     // The run that held it finished and removed the folder between our two steps.
@@ -106,7 +106,7 @@ export async function openOutputFolder(output: string, kernels: Kernels): Promis
         await mkdir(newFolder);
       });
       await writeFileDurably(runFile, `${JSON.stringify(run)}\n`);
-      await syncFolder(dirname(partial));
+      await wrapFileErrors('sync', dirname(partial), () => syncFolder(dirname(partial)));
     },
     async commit() {
       await wrapFileErrors('put in place', output, async () => {

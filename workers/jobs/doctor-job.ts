@@ -1,8 +1,9 @@
-import { access, constants, mkdir, readFile } from 'node:fs/promises';
+import { access, constants, readFile } from 'node:fs/promises';
 import { arch, cpus, freemem, platform, release, totalmem } from 'node:os';
 import type { DoctorResult } from '../../core/contract/results.ts';
 import { WorkbenchError } from '../../core/errors.ts';
 import type { KernelDescription, Kernels } from '../../core/kernels/kernels.ts';
+import { makeFolders } from '../engine/durable-files.ts';
 import { programVersion } from '../engine/run-identity.ts';
 
 /** Below this, headers of the largest models and a few buffers do not fit any more. */
@@ -83,7 +84,7 @@ async function openFileLimit(): Promise<number | null> {
 
 async function writeProblem(folder: string): Promise<string | null> {
   try {
-    await mkdir(folder, { recursive: true });
+    await makeFolders(folder);
     await access(folder, constants.W_OK);
     return null;
   } catch (error) {

@@ -1,15 +1,13 @@
 import { LATHE_FILE_NAME, type LatheFile } from '../../core/contract/lathe-file.ts';
 import type { RestoredFile, RestoreResult } from '../../core/contract/results.ts';
-import { JobError, ModelError, UsageError, VerificationError } from '../../core/errors.ts';
+import { JobError, UsageError, VerificationError } from '../../core/errors.ts';
 import type { Kernels } from '../../core/kernels/kernels.ts';
 import { readCodedParts, type CodedPart } from '../../core/methods/lossless/coded-parts.ts';
 import { placeTensors } from '../../core/methods/lossless/restored-files.ts';
 import type { WorkTools } from '../../core/methods/lossless/work.ts';
-import { openModel, type OpenedModel } from '../../core/model/open-model.ts';
 import { quoted } from '../../core/quoted.ts';
 import type { RestoreOptions } from '../engine/job-options.ts';
 import { syncFolder } from '../engine/durable-files.ts';
-import { readLatheFile } from '../engine/lathe-json.ts';
 import { fitThreads } from '../engine/memory-limit.ts';
 import { nodeFileAccess } from '../engine/node-file-access.ts';
 import { nodeOutputFiles } from '../engine/node-output-files.ts';
@@ -17,6 +15,7 @@ import { newFolderOf, openOutputFolder, refuseExistingOutput } from '../engine/o
 import { startUsage } from '../engine/process-usage.ts';
 import { createProgressTracker, type ProgressTracker } from '../engine/progress-tracker.ts';
 import { newRunId } from '../engine/run-identity.ts';
+import { openCompressed } from './open-compressed.ts';
 import { outputPath } from './output-path.ts';
 import { planRestore, type RestorePlan } from './plan-restore.ts';
 
@@ -31,9 +30,8 @@ export async function restoreJob(options: RestoreOptions, kernels: Kernels): Pro
   const usage = startUsage();
   const { force, signal, onEvent } = options;
   onEvent({ event: 'stage', stage: 'plan' });
-  const model = await openModel(options.model, nodeFileAccess);
-  const lathe = model.openedAs === 'folder' ? await readLatheFile(model.root) : null;
-  checkOptions(options, model);
+  const { model, lathe } = await openCompressed(options.model);
+  checkOptions(options);
   const output = await outputPath(options.output, model);
   await refuseExistingOutput(output, force);
   const parts = await readCodedParts(model, nodeFileAccess, shapesIn(lathe));
@@ -74,15 +72,7 @@ export async function restoreJob(options: RestoreOptions, kernels: Kernels): Pro
   }
 }
 
-function checkOptions({ dtype, maxShardBytes, model: path }: RestoreOptions, model: OpenedModel): void {
-  if (model.kind === 'safetensors') {
-    throw new ModelError({
-      code: 'MODEL_NOT_COMPRESSED',
-      what: `${quoted(path)} is a plain safetensors model.`,
-      where: { file: path },
-      whatToDo: 'Name a folder that was compressed.',
-    });
-  }
+function checkOptions({ dtype, maxShardBytes, model: path }: RestoreOptions): void {
   if (dtype !== null) {
     throw new UsageError({
       code: 'USAGE_INVALID_ARGUMENT',

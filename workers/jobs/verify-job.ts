@@ -1,20 +1,20 @@
 import { LATHE_FILE_NAME, type LatheFile } from '../../core/contract/lathe-file.ts';
 import type { VerifiedTensor, VerifyResult } from '../../core/contract/results.ts';
-import { ModelError, serializeError, VerificationError, WorkbenchError, type ErrorCode } from '../../core/errors.ts';
+import { serializeError, VerificationError, WorkbenchError, type ErrorCode } from '../../core/errors.ts';
 import type { ByteRange, Kernels } from '../../core/kernels/kernels.ts';
 import { readCodedParts, type CodedPart } from '../../core/methods/lossless/coded-parts.ts';
 import { sourceNameOf } from '../../core/methods/lossless/split-plane-names.ts';
 import type { WorkTools } from '../../core/methods/lossless/work.ts';
-import { openModel, type OpenedModel, type SafetensorsModel } from '../../core/model/open-model.ts';
+import type { OpenedModel, SafetensorsModel } from '../../core/model/open-model.ts';
 import { quoted } from '../../core/quoted.ts';
 import type { JobOptions } from '../engine/job-options.ts';
-import { readLatheFile } from '../engine/lathe-json.ts';
 import { fitThreads } from '../engine/memory-limit.ts';
 import { nodeFileAccess } from '../engine/node-file-access.ts';
 import { nodeOutputFiles } from '../engine/node-output-files.ts';
 import { startUsage } from '../engine/process-usage.ts';
 import { createProgressTracker, type ProgressTracker } from '../engine/progress-tracker.ts';
 import { checkNothingLost, headerRanges, originalOf, tensorRanges } from './compare-parts.ts';
+import { openCompressed } from './open-compressed.ts';
 import { openSource } from './open-source.ts';
 
 /** Faults of the folder at hand: they are listed, and the rest is checked too. */
@@ -39,9 +39,7 @@ export async function verifyJob(
 ): Promise<VerifyResult> {
   const usage = startUsage();
   options.onEvent({ event: 'stage', stage: 'plan' });
-  const lathe = await latheFileOf(options.model);
-  const model = await openModel(options.model, nodeFileAccess);
-  if (model.kind === 'safetensors') throw notCompressed(options.model);
+  const { model, lathe } = await openCompressed(options.model);
   const original = options.against === null ? null : await openSource(options.against);
   const shapes = new Map((lathe?.tensors ?? []).map(({ name, shape }) => [name, shape]));
   const parts = await readCodedParts(model, nodeFileAccess, shapes);
@@ -68,11 +66,6 @@ export async function verifyJob(
     ...(await usage()),
     ...(fault ? { error: serializeError(fault) } : {}),
   };
-}
-
-async function latheFileOf(path: string): Promise<LatheFile | null> {
-  const facts = await nodeFileAccess.stat(path);
-  return facts?.kind === 'folder' ? readLatheFile(path) : null;
 }
 
 interface ListedFiles {
@@ -187,15 +180,6 @@ function fileFault(path: string, found: string): VerificationError {
     what: `${quoted(path)} ${found}.`,
     where: { file: path },
     whatToDo: 'This folder is damaged: get it again.',
-  });
-}
-
-function notCompressed(path: string): ModelError {
-  return new ModelError({
-    code: 'MODEL_NOT_COMPRESSED',
-    what: `${quoted(path)} is a plain safetensors model.`,
-    where: { file: path },
-    whatToDo: 'Name a folder that was compressed.',
   });
 }
 

@@ -1,0 +1,38 @@
+import type { LatheFile } from '../../core/contract/lathe-file.ts';
+import { ModelError } from '../../core/errors.ts';
+import { openModel, type OpenedModel } from '../../core/model/open-model.ts';
+import { quoted } from '../../core/quoted.ts';
+import { readLatheFile } from '../engine/lathe-json.ts';
+import { nodeFileAccess } from '../engine/node-file-access.ts';
+
+/**
+ * Opens a compressed folder or file, with the `lathe.json` that lies in it.
+ *
+ * @throws ModelError MODEL_NOT_COMPRESSED, MODEL_SHARD_MISSING (a file that `lathe.json` names); FormatError
+ * FORMAT_LATHE_JSON_INVALID; as `openModel`
+ */
+export async function openCompressed(path: string): Promise<{ model: OpenedModel; lathe: LatheFile | null }> {
+  const facts = await nodeFileAccess.stat(path);
+  const lathe = facts?.kind === 'folder' ? await readLatheFile(path) : null;
+  const model = await openModel(path, nodeFileAccess);
+  if (model.kind !== 'safetensors') return { model, lathe };
+  // Without its config a DFloat11 folder looks like any other.
+  for (const file of lathe?.output.files ?? []) {
+    if ((await nodeFileAccess.stat(`${model.root}/${file.path}`)) === null) throw missing(file.path);
+  }
+  throw new ModelError({
+    code: 'MODEL_NOT_COMPRESSED',
+    what: `${quoted(path)} is a plain safetensors model.`,
+    where: { file: path },
+    whatToDo: 'Name a folder that was compressed.',
+  });
+}
+
+function missing(file: string): ModelError {
+  return new ModelError({
+    code: 'MODEL_SHARD_MISSING',
+    what: `"lathe.json" names ${quoted(file)}, which is not in the folder.`,
+    where: { file },
+    whatToDo: 'Get the missing file, or the whole folder, again.',
+  });
+}
