@@ -107,12 +107,11 @@ impl Drop for Workers {
 /// Bound of the memory that any one call takes at this many threads, in bytes, whatever its tensors' sizes; calls at
 /// the same time add up.
 ///
-/// Measured at the worst data for each kernel, with a third to spare. Per thread: two results that wait for their turn
-/// and one in work, of 2 MiB at most (DFloat11's, with code words of 32 bits), and what the allocator keeps. Fixed: a
-/// tensor of 16 MiB that is held instead of read again, a blob of 8 MiB that is held until it is whole, the index of the
-/// longest plane.
+/// Measured at the worst data for each kernel: up to 3.3 MiB per thread, DFloat11's encoder with code words of 32 bits,
+/// of which two results wait for their turn while one is made. Fixed: a tensor of 16 MiB that is held instead of read
+/// again, a blob of 8 MiB that is held until it is whole, or the index of the longest plane (33 MiB).
 pub const fn memory_bytes(threads: usize) -> u64 {
     const FIXED_BYTES: u64 = 40 << 20;
-    const THREAD_BYTES: u64 = 6 << 20;
+    const THREAD_BYTES: u64 = 5 << 20;
     FIXED_BYTES + THREAD_BYTES * threads as u64
 }

@@ -134,20 +134,22 @@ impl Bytes {
         }
         Ok(Self::Held(held))
     }
+}
 
-    fn get<'a>(&'a self, start: u64, scratch: &'a mut [u8]) -> Result<&'a [u8]> {
+/// An item's bytes, borrowed or read into a buffer.
+enum Loaded<'a> {
+    Held(&'a [u8]),
+    Read(Vec<u8>),
+}
+
+impl std::ops::Deref for Loaded<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
         match self {
-            Self::Held(bytes) => Ok(&bytes[start as usize..start as usize + scratch.len()]),
-            Self::Streamed(source) => {
-                source.read(start, scratch)?;
-                Ok(scratch)
-            }
+            Self::Held(bytes) => bytes,
+            Self::Read(bytes) => bytes,
         }
-    }
-
-    /// Whether [`Self::get`] needs no scratch.
-    fn is_held(&self) -> bool {
-        matches!(self, Self::Held(_))
     }
 }
 
@@ -212,33 +214,39 @@ impl Job<'_> {
         Item { first: first + start, elements: (elements - start).min(ITEM_ELEMENTS as u64) as usize }
     }
 
-    /// Gives an item's bytes to `visit`.
-    fn with_item<R>(&self, item: &Item, visit: impl FnOnce(&[u8]) -> Result<R>) -> Result<R> {
-        let size = self.split.element_bytes();
-        let length = item.elements * size as usize;
-        if let Bytes::Held(bytes) = &self.bytes {
-            let start = (item.first * size) as usize;
-            return visit(&bytes[start..start + length]);
+    /// The tensor's bytes `start .. start + length`; to be given back by [`Self::unload`].
+    fn load(&self, start: u64, length: usize) -> Result<Loaded<'_>> {
+        match &self.bytes {
+            Bytes::Held(bytes) => Ok(Loaded::Held(&bytes[start as usize..start as usize + length])),
+            Bytes::Streamed(source) => {
+                let mut buffer = self.buffers.take(length)?;
+                source.read(start, &mut buffer)?;
+                Ok(Loaded::Read(buffer))
+            }
         }
-        let mut scratch = self.buffers.take(length)?;
-        let result = visit(self.bytes.get(item.first * size, &mut scratch)?);
-        self.buffers.give(scratch);
-        result
+    }
+
+    fn unload(&self, loaded: Loaded<'_>) {
+        if let Loaded::Read(buffer) = loaded {
+            self.buffers.give(buffer);
+        }
+    }
+
+    fn load_item(&self, item: &Item) -> Result<Loaded<'_>> {
+        let size = self.split.element_bytes();
+        self.load(item.first * size, item.elements * size as usize)
     }
 
     /// Hashes everything, beside the coding.
     fn hash(&self, hashes: &mut Hashes<'_>) -> Result<()> {
         let total = self.elements * self.split.element_bytes();
-        let mut scratch = zeroed(if self.bytes.is_held() { 0 } else { IO_CHUNK_BYTES })?;
         let mut done = 0;
         while done < total {
             self.context.control.check()?;
             let length = (total - done).min(IO_CHUNK_BYTES as u64) as usize;
-            if let Bytes::Held(bytes) = &self.bytes {
-                hashes.update(&bytes[done as usize..done as usize + length]);
-            } else {
-                hashes.update(self.bytes.get(done, &mut scratch[..length])?);
-            }
+            let bytes = self.load(done, length)?;
+            hashes.update(&bytes);
+            self.unload(bytes);
             done += length as u64;
         }
         Ok(())
@@ -257,44 +265,40 @@ impl Job<'_> {
                 });
             }
             // Once a plane is known to vary, its items need not be looked at; the answer is the same either way.
-            let keeps_bytes = hashes.is_some() && !self.bytes.is_held();
+            let is_hashed = hashes.is_some();
             let varies: Vec<AtomicBool> = kinds.iter().map(|_| AtomicBool::new(false)).collect();
             ordered(
                 self.context,
                 elements.div_ceil(ITEM_ELEMENTS as u64),
                 |index| {
                     let item = Self::item(first, elements, index);
-                    let mut source = None;
-                    let found = self.with_item(&item, |bytes| {
-                        let mut plane = self.buffers.take(item.elements)?;
-                        let mut found = Vec::with_capacity(kinds.len());
-                        for (kind, varies) in kinds.iter().zip(&varies) {
-                            if !kind.is_coded() && varies.load(Ordering::Relaxed) {
-                                found.push(PlaneStatistics::Single(None));
-                                continue;
-                            }
-                            planes::extract(self.backend, self.split, *kind, bytes, &mut plane);
-                            found.push(if kind.is_coded() {
-                                let mut histogram = Box::new([0; 256]);
-                                histogram::count(&plane, &mut histogram);
-                                PlaneStatistics::Counted(histogram)
-                            } else {
-                                let single = histogram::single_value(&plane);
-                                varies.fetch_or(single.is_none(), Ordering::Relaxed);
-                                PlaneStatistics::Single(single)
-                            });
+                    let bytes = self.load_item(&item)?;
+                    let mut plane = self.buffers.take(item.elements)?;
+                    let mut found = Vec::with_capacity(kinds.len());
+                    for (kind, varies) in kinds.iter().zip(&varies) {
+                        if !kind.is_coded() && varies.load(Ordering::Relaxed) {
+                            found.push(PlaneStatistics::Single(None));
+                            continue;
                         }
-                        self.buffers.give(plane);
-                        if keeps_bytes {
-                            let mut copy = self.buffers.take(bytes.len())?;
-                            copy.copy_from_slice(bytes);
-                            source = Some(copy);
-                        }
-                        Ok(found)
-                    })?;
-                    Ok((item, found, source))
+                        planes::extract(self.backend, self.split, *kind, &bytes, &mut plane);
+                        found.push(if kind.is_coded() {
+                            let mut histogram = Box::new([0; 256]);
+                            histogram::count(&plane, &mut histogram);
+                            PlaneStatistics::Counted(histogram)
+                        } else {
+                            let single = histogram::single_value(&plane);
+                            varies.fetch_or(single.is_none(), Ordering::Relaxed);
+                            PlaneStatistics::Single(single)
+                        });
+                    }
+                    self.buffers.give(plane);
+                    if is_hashed {
+                        return Ok((item, found, Some(bytes)));
+                    }
+                    self.unload(bytes);
+                    Ok((item, found, None))
                 },
-                |index, (item, found, source)| {
+                |index, (item, found, bytes)| {
                     for (total, found) in statistics.iter_mut().zip(found) {
                         match (total, found) {
                             (PlaneStatistics::Counted(total), PlaneStatistics::Counted(found)) => {
@@ -306,17 +310,9 @@ impl Job<'_> {
                             _ => {}
                         }
                     }
-                    if let Some(hashes) = &mut hashes {
-                        match source {
-                            Some(copy) => {
-                                hashes.update(&copy);
-                                self.buffers.give(copy);
-                            }
-                            None => self.with_item(&item, |bytes| {
-                                hashes.update(bytes);
-                                Ok(())
-                            })?,
-                        }
+                    if let (Some(hashes), Some(bytes)) = (&mut hashes, bytes) {
+                        hashes.update(&bytes);
+                        self.unload(bytes);
                     }
                     self.meter.worked(item.elements as u64 * self.split.element_bytes());
                     Ok(())
@@ -435,10 +431,9 @@ impl Job<'_> {
                     piece.symbols = zeroed(item.elements)?;
                 }
                 piece.symbols.truncate(item.elements);
-                self.with_item(&item, |bytes| {
-                    planes::extract(self.backend, self.split, kind, bytes, &mut piece.symbols);
-                    Ok(())
-                })?;
+                let bytes = self.load_item(&item)?;
+                planes::extract(self.backend, self.split, kind, &bytes, &mut piece.symbols);
+                self.unload(bytes);
                 coder.encode(&mut piece)?;
                 Ok(piece)
             },
