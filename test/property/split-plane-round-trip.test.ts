@@ -19,8 +19,10 @@ import { anyTensors } from '../helpers/any-tensors.ts';
 const hex = (digits: number) =>
   fc.string({ unit: fc.constantFrom(...'0123456789abcdef'), minLength: digits, maxLength: digits });
 
+type Stored = Pick<Plane, 'codec' | 'bytes' | 'book'>;
+
 /** A way to store a plane of so many elements: raw, constant, or in a coder's form that is as long as raw. */
-function storedForms(elements: number): Partial<Plane>[] {
+function storedForms(elements: number): Stored[] {
   if (elements === 0) return [{ codec: 'raw', bytes: 0 }];
   const palette = Array.from({ length: 16 }, (_, index): [number, number] => [index % 7, 0]);
   return [
@@ -55,8 +57,8 @@ const descriptions: fc.Arbitrary<{ description: SplitPlaneDescription; dataBytes
     let end = Math.ceil(header.length / 64) * 64;
     const planeOf = (kind: PlaneKind, elements: number): Plane => {
       const forms = storedForms(elements);
-      const form = forms[(choices.next().value ?? 0) % forms.length];
-      const plane = { kind, codec: 'raw', offset: end, bytes: 0, elements, first: 0, xxh3, ...form };
+      const form = forms[choices.next().value % forms.length]!;
+      const plane = { kind, offset: end, elements, first: 0, xxh3, ...form };
       end += Math.ceil(plane.bytes / 64) * 64;
       return plane;
     };
