@@ -1,7 +1,7 @@
 import type { ErrorCode, FormatError } from '../../errors.ts';
 import { shown } from '../../quoted.ts';
 import { isDtype } from '../safetensors/dtypes.ts';
-import type { HeaderOrigin } from '../safetensors/safetensors-header.ts';
+import { MAX_HEADER_JSON_BYTES, type HeaderOrigin } from '../safetensors/safetensors-header.ts';
 import { tensorSizeBytes } from '../safetensors/tensor-size.ts';
 import { parseStrictJson } from '../strict-json.ts';
 import type { Plane } from '../../kernels/kernels.ts';
@@ -148,6 +148,11 @@ function checkSource(value: unknown, place: BlobPlace): SplitPlaneSource {
       bytes: count(header['bytes'], '"source.header.bytes"', at),
     },
   };
+  // Readers take the blob into memory; no source has a longer one.
+  if (source.header.bytes > 8 + MAX_HEADER_JSON_BYTES) {
+    const found = `"source.header" has ${source.header.bytes} bytes, more than any safetensors header.`;
+    throw refuseSplitPlane('FORMAT_HEADER_TOO_LARGE', at, found);
+  }
   place.blobs.push({ ...source.header, tensor: undefined });
   return source;
 }

@@ -197,6 +197,11 @@ const REFUSED: [title: string, code: string, file: Uint8Array][] = [
   ],
   ['an unknown dtype', 'FORMAT_UNKNOWN_DTYPE', changed((json) => (json.tensors[0].dtype = 'BF17'))],
   ['a source without header', 'FORMAT_HEADER_INVALID', changed((json) => delete json.source.header)],
+  [
+    'a source header that no reader could hold',
+    'FORMAT_HEADER_TOO_LARGE',
+    changed((json) => (json.source.header.bytes = 2 ** 40)),
+  ],
   ['a hash in capitals', 'FORMAT_HEADER_INVALID', changed((json) => (json.source.sha256 = 'A'.repeat(64)))],
   ['a short tensor hash', 'FORMAT_HEADER_INVALID', changed((json) => (json.tensors[0].sha256 = 'ab'))],
   [
