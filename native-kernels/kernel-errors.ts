@@ -3,6 +3,7 @@ import {
   FormatError,
   JobError,
   KernelError,
+  ModelError,
   NumericsError,
   ResourceError,
   VerificationError,
@@ -57,6 +58,14 @@ const BY_STATUS = new Map<number, { type: Constructor; code: ErrorCode; whatToDo
       code: 'JOB_OUTPUT_BUSY',
       whatToDo: 'Wait for the other run to end, or choose another output.',
       retryable: true,
+    },
+  ],
+  [
+    27,
+    {
+      type: ModelError,
+      code: 'MODEL_CHANGED',
+      whatToDo: 'Let nothing change the model during the run, then run it again.',
     },
   ],
   [40, { type: FormatError, code: 'FORMAT_CODED_DATA_MALFORMED', whatToDo: 'The file is damaged: get it again.' }],

@@ -23,6 +23,8 @@ pub enum Status {
     OutOfMemory = 25,
     /// Somebody else holds the lock.
     Locked = 26,
+    /// A source is no longer what an earlier pass over it found.
+    SourceChanged = 27,
     /// Coded data contradict themselves or their description.
     Malformed = 40,
     /// Stored bytes do not have the checksum that was recorded for them.

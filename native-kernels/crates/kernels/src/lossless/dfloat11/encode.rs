@@ -20,9 +20,9 @@ const WRITE_BYTES: usize = 256 << 10;
 /// Source: arXiv:2504.11651, "Method", in the layout of the official compressor 0.5.0; its bytes exactly where
 /// `plan.origin.is_official_bytes()`. Counts `2 x elements` bytes of progress.
 ///
-/// Errors: [`Status::BadArgument`] for ranges of other sizes or a plan from a histogram alone;
-/// [`Status::VerificationFailed`] if the source is no longer what was measured (an exponent without a code word, a
-/// chunk of another bit count, or block positions that don't fit); file errors; [`Status::Cancelled`].
+/// Errors: [`crate::Status::BadArgument`] for ranges of other sizes or a plan from a histogram alone;
+/// [`crate::Status::SourceChanged`] if the source is no longer what was measured (an exponent without a code word, a
+/// chunk of another bit count, or block positions that don't fit); file errors; [`crate::Status::Cancelled`].
 pub fn encode(context: &Context, source: &[ByteRange], plan: &UnitPlan, fields: &UnitFields) -> Result<()> {
     let source = Source::open(source)?;
     check_sizes(&source, plan, fields)?;

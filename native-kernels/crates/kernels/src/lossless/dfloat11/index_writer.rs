@@ -15,7 +15,7 @@ pub(super) trait Sink {
 
 /// The source isn't what was measured.
 pub(super) fn changed() -> KernelError {
-    KernelError::new(Status::VerificationFailed, "the weights are not those that were measured: the source has changed")
+    KernelError::new(Status::SourceChanged, "the weights are not those that were measured: the source has changed")
 }
 
 /// Joins the chunks, which come in order: stream, gaps and positions.

@@ -111,7 +111,7 @@ struct Cursor {
 
 /// Packs little-endian BF16 words (at most 2^26) at bit `start_bit` of the stream.
 ///
-/// Errors: [`Status::VerificationFailed`] if an exponent has no code word (the source changed since it was measured).
+/// Errors: [`Status::SourceChanged`] if an exponent has no code word (the source changed since it was measured).
 pub fn pack_chunk(
     backend: Backend,
     table: &PackTable,
@@ -253,7 +253,7 @@ fn note_gap<const N: usize>(gaps: &mut [u8], bit: &mut u32, lengths: [u32; N]) {
 fn code_length(table: &PackTable, exponent: u8) -> Result<u32> {
     match table.lengths[usize::from(exponent)] {
         ABSENT => Err(KernelError::new(
-            Status::VerificationFailed,
+            Status::SourceChanged,
             format!("exponent {exponent} was not there when the weights were measured: the source has changed"),
         )),
         length => Ok(length),

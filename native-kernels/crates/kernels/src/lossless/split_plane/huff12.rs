@@ -9,7 +9,7 @@
 
 use super::BookEntry;
 use super::book::MAX_CODE_BITS;
-use crate::error::{KernelError, Result, Status};
+use crate::error::{KernelError, Result};
 
 /// Elements of a block.
 pub(super) const BLOCK_ELEMENTS: usize = 128;
@@ -75,10 +75,7 @@ impl Huff12Encoder {
             for symbol in block {
                 let (code, length) = self.codes[usize::from(*symbol)];
                 if length == 0 {
-                    return Err(KernelError::new(
-                        Status::Io,
-                        "the source changed while it was being compressed: a value appeared that was not there",
-                    ));
+                    return Err(super::source_changed());
                 }
                 bits = (bits << length) | u64::from(code);
                 held += length;

@@ -228,6 +228,14 @@ pub struct EncodedTensor {
     pub sha256: String,
 }
 
+/// A symbol appeared that the histogram pass did not see.
+fn source_changed() -> crate::KernelError {
+    crate::KernelError::new(
+        crate::Status::SourceChanged,
+        "the source changed while it was being compressed: a value appeared that was not there",
+    )
+}
+
 /// The next multiple of [`BLOB_ALIGNMENT`].
 pub(crate) fn aligned(offset: u64) -> u64 {
     offset.next_multiple_of(BLOB_ALIGNMENT)

@@ -10,7 +10,7 @@
 use super::book::FREQUENCY_SUM;
 use super::{BookEntry, CHUNK_ELEMENTS};
 use crate::cpu::Backend;
-use crate::error::{KernelError, Result, Status};
+use crate::error::{KernelError, Result};
 
 /// Interleaved states.
 pub(super) const LANES: usize = 32;
@@ -122,8 +122,9 @@ impl RansEncoder {
         words: [&mut [u8]; N],
     ) -> Result<[usize; N]> {
         let mut at = [WORDS_BYTES; N];
+        #[allow(unused_mut, reason = "changed on x86 only")]
         let mut words = words;
-        #[allow(unused_mut)]
+        #[allow(unused_mut, reason = "changed on x86 only")]
         let mut left = chunks[0].len();
         #[cfg(target_arch = "x86_64")]
         if let Some(wide) = &self.wide {
@@ -133,7 +134,7 @@ impl RansEncoder {
             }
             // SAFETY: the registers are only made for the AVX-512 backend, which is only handed out where it runs.
             unsafe { super::rans_x86::encode_rows(wide, chunks, whole_rows, states, &mut words, &mut at) }
-                .map_err(|()| changed())?;
+                .map_err(|()| super::source_changed())?;
             left = 0;
         }
         for k in 0..N {
@@ -141,14 +142,6 @@ impl RansEncoder {
         }
         Ok(at)
     }
-}
-
-/// A symbol that the histogram pass did not see.
-fn changed() -> KernelError {
-    KernelError::new(
-        Status::Io,
-        "the source changed while it was being compressed: a value appeared that was not there",
-    )
 }
 
 /// Rows from the last to the first. Whether an element emits a word is a coin toss to the branch predictor, so a word is
@@ -181,7 +174,7 @@ fn encode_body(
         }
         at -= 2 * (LANES - left);
     }
-    if is_absent { Err(changed()) } else { Ok(at) }
+    if is_absent { Err(super::source_changed()) } else { Ok(at) }
 }
 
 fn append_chunk(states: &[u32; LANES], words: &[u8], out: &mut Vec<u8>, lengths: &mut Vec<u8>) {

@@ -28,7 +28,7 @@ const HELD_SOURCE_BYTES: u64 = 16 << 20;
 /// bytes in order. Progress advances by exactly the source's length. Memory: at most about 64 MiB at two threads.
 ///
 /// Fails with [`crate::Status::BadArgument`] if the source is not whole elements or `offset` is not aligned, and with
-/// [`crate::Status::Io`] if the source is seen to change between the passes (a change may also go unseen here; the
+/// [`crate::Status::SourceChanged`] if the source is seen to change between the passes (a change may also go unseen here; the
 /// decoded bytes then differ from `sha256`).
 #[allow(clippy::too_many_arguments, reason = "one call a tensor; a struct of these would only be taken apart again")]
 pub fn encode(

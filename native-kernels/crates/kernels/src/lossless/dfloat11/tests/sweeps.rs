@@ -244,7 +244,7 @@ fn stops_when_cancelled_and_notices_another_source() {
         let mut other = words.clone();
         other[2000..2002].copy_from_slice(&changed);
         let source = [folder.file("changed", &other)];
-        assert_eq!(encode(&context, &source, &plan, &fields).unwrap_err().status, Status::VerificationFailed);
+        assert_eq!(encode(&context, &source, &plan, &fields).unwrap_err().status, Status::SourceChanged);
     }
     let shorter = [folder.file("shorter", &words[..words.len() - 2])];
     assert_eq!(encode(&context, &shorter, &plan, &fields).unwrap_err().status, Status::BadArgument);
