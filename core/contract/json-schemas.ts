@@ -1,5 +1,5 @@
 /** The JSON Schemas that Lathe publishes, made from the very schemas that it checks with. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { latheFileSchema } from './lathe-file.ts';
 import { recipeSchema } from './recipe.ts';
 

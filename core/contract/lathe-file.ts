@@ -4,7 +4,7 @@
  * It holds no time, host or thread count: the same model, recipe and version give the same bytes. `integrity` is the
  * SHA-256 of the file's own text with that value left empty, so that a changed `lathe.json` is found too.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { FormatError } from '../errors.ts';
 import { printable } from '../quoted.ts';
 import { isPlainRelativePath } from '../relative-path.ts';

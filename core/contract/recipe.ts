@@ -4,7 +4,7 @@
  * Source: the contract, section 3. This release runs recipes with one `encode` step; what it cannot run yet is refused by
  * name (`RECIPE_NOT_SUPPORTED`), never ignored.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 
 const unitsSchema = z
   .union([z.literal('auto'), z.record(z.string().min(1).max(1000), z.array(z.string().min(1).max(1000)).max(10_000))])
