@@ -36,6 +36,9 @@ const MAX_STARTUP_BYTES = 256 * 1024;
 const CLI_ENTRY = 'cli/lathe.ts';
 const ENGINE_ENTRY = 'workers/engine/index.ts';
 
+/** Loaded from node_modules at run time: it brings its own native libraries, and only jobs that run a model need it. */
+const EXTERNAL = ['onnxruntime-node'];
+
 /** Rust's build products live outside the clone, so that a fresh clone does not compile every crate again. */
 export function cargoTargetFolder() {
   const cache = process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache');
@@ -121,6 +124,7 @@ async function buildCli(esbuild) {
     format: 'esm',
     platform: 'node',
     target: 'node20.19',
+    external: EXTERNAL,
     // CommonJS packages (yaml, commander) call require() for Node's own modules.
     banner: {
       js: "import { createRequire as latheCreateRequire } from 'node:module'; const require = latheCreateRequire(import.meta.url);",
@@ -176,6 +180,7 @@ async function buildEngine(esbuild) {
     format: 'cjs',
     platform: 'node',
     target: 'node16',
+    external: EXTERNAL,
     define: { 'process.env.LATHE_VERSION': JSON.stringify(packageVersion()) },
     logOverride: { 'empty-import-meta': 'error' },
     metafile: true,

@@ -7,14 +7,19 @@
 const CONTRACT_FACE = ['core/contract/', 'core/errors.ts', 'core/units.ts'];
 
 export const ROOMS = [
-  { room: 'core/', files: ['core/'], packages: ['zod', 'yaml'], node: false },
+  { room: 'core/', files: ['core/'], packages: ['zod', 'yaml', '@huggingface/tokenizers'], node: false },
   {
     room: 'native-kernels/',
     files: ['native-kernels/', 'core/kernels/', 'core/errors.ts'],
     packages: [],
     node: true,
   },
-  { room: 'workers/', files: ['workers/', 'core/', 'native-kernels/index.ts'], packages: [], node: true },
+  {
+    room: 'workers/',
+    files: ['workers/', 'core/', 'native-kernels/index.ts'],
+    packages: ['onnxruntime-node'],
+    node: true,
+  },
   {
     room: 'main/',
     files: ['main/', 'core/contract/', 'core/errors.ts'],
