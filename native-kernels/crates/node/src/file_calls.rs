@@ -120,7 +120,7 @@ pub fn copy_file(from: String, to: String, threads: u32, control: &CallControl) 
         let mut hash = Sha256Stream::default();
         files::copy_range(&context, &input, 0, bytes, &output, 0, &mut hash)?;
         output.set_size(bytes)?;
-        output.sync()?;
+        output.sync(&context.control)?;
         Ok(JsDigest { size_bytes: bytes as i64, sha256: hash.hex() })
     }))
 }
@@ -169,8 +169,5 @@ fn compare(context: &Context, decoded: &JsByteRange, original: &JsByteRange) -> 
 #[napi]
 pub fn sync_file(path: String, threads: u32, control: &CallControl) -> Result<AsyncTask<Work<()>>> {
     let context = control.context(threads)?;
-    Ok(Work::task(move || {
-        context.control.check()?;
-        OutputFile::open(&PathBuf::from(path))?.sync()
-    }))
+    Ok(Work::task(move || OutputFile::open(&PathBuf::from(path))?.sync(&context.control)))
 }

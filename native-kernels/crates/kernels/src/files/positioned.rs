@@ -2,9 +2,11 @@
 
 use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::time::Duration;
 
 use crate::checksum::Sha256Stream;
-use crate::context::Context;
+use crate::context::{Context, Control};
 use crate::error::{KernelError, Result, Status};
 use crate::files::IO_CHUNK_BYTES;
 
@@ -113,9 +115,29 @@ impl OutputFile {
         self.file.set_len(bytes).map_err(|cause| KernelError::io("set the size of", &self.path, &cause))
     }
 
-    /// Returns once all bytes are on the disk.
-    pub fn sync(&self) -> Result<()> {
-        self.file.sync_all().map_err(|cause| KernelError::io("sync", &self.path, &cause))
+    /// Returns once all bytes are on the disk. Nothing can interrupt the operating system in that, which may take many
+    /// seconds: when cancelled, it is left to end by itself.
+    pub fn sync(&self, control: &Control) -> Result<()> {
+        const LOOK_EVERY: Duration = Duration::from_millis(20);
+        control.check()?;
+        let failed = |cause: &std::io::Error| KernelError::io("sync", &self.path, cause);
+        let file = self.file.try_clone().map_err(|cause| failed(&cause))?;
+        let (done, is_done) = mpsc::channel();
+        let syncing = std::thread::Builder::new().name("lathe-sync".to_owned());
+        // Nobody may be left to hear the answer.
+        syncing.spawn(move || drop(done.send(file.sync_all()))).map_err(|cause| failed(&cause))?;
+        loop {
+            match is_done.recv_timeout(LOOK_EVERY) {
+                Ok(synced) => return synced.map_err(|cause| failed(&cause)),
+                Err(mpsc::RecvTimeoutError::Timeout) => control.check()?,
+                Err(mpsc::RecvTimeoutError::Disconnected) => {
+                    return Err(KernelError::new(
+                        Status::Panic,
+                        "the thread that syncs a file ended without an answer",
+                    ));
+                }
+            }
+        }
     }
 }
 
