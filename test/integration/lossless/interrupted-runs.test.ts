@@ -242,6 +242,19 @@ describe.skipIf(!canInjectFaults)('an interrupted run', () => {
     }
   });
 
+  it('of restore by SIGTERM stops cleanly with exit code 130, for there is nothing to resume', async () => {
+    const compressed = join(shared, 'compressed for SIGTERM');
+    const made = await place.run(['compress', model, '-o', compressed, '--recipe', place.recipe]);
+    expect(made.code, made.stderr).toBe(0);
+    const args = ['restore', compressed, '-o', place.output, '--threads', '1', '--events', 'ndjson'];
+    const signals = [{ name: 'SIGTERM', after: /"event":"progress"/ } as const];
+    const run = await place.run(args, { mode: 'delay', delayMs: 40 }, { signals });
+    expect(run.json(), run.stderr).toMatchObject({ error: { code: 'JOB_CANCELLED' } });
+    expect(run.code).toBe(130);
+    expect(snapshotOf(place.output)).toBeNull();
+    expect(place.leftovers()).toEqual([]);
+  });
+
   it('holds its output: a second run on it is refused at once and disturbs nothing', async () => {
     const first = place.compress([], { mode: 'delay', delayMs: 40 });
     while (!journalTypes(place.home).includes('item')) await wait(5);
