@@ -11,6 +11,8 @@ import type {
   Dfloat11Plan,
   FileDigest,
   FileLock,
+  GgmlFigures,
+  GgmlTensor,
   KernelDescription,
   Plane,
   RunningDigest,
@@ -35,6 +37,14 @@ export interface Addon {
   copyRange(from: ByteRange, to: string, toOffset: number, threads: number, control: CallControl): Promise<void>;
   compareRanges(decoded: ByteRange, original: ByteRange, threads: number, control: CallControl): Promise<void>;
   syncFile(path: string, threads: number, control: CallControl): Promise<void>;
+  dequantizeGgml(tensor: GgmlTensor, out: Float32Array, threads: number, control: CallControl): Promise<void>;
+  convertGgml(
+    tensor: GgmlTensor,
+    dtype: string,
+    target: DecodeTarget,
+    threads: number,
+    control: CallControl,
+  ): Promise<GgmlFigures>;
   tensorStatistics(
     source: ByteRange[],
     dtype: string,

@@ -79,6 +79,10 @@ function wrap(addon: Addon): Kernels {
     compareRanges: (decoded, original, options) =>
       call(options, (control) => addon.compareRanges(decoded, original, options.threads, control)),
     syncFile: (path, options) => call(options, (control) => addon.syncFile(path, options.threads, control)),
+    dequantizeGgml: (tensor, out, options) =>
+      call(options, (control) => addon.dequantizeGgml(tensor, out, options.threads, control)),
+    convertGgml: (tensor, dtype, target, options) =>
+      call(options, (control) => addon.convertGgml(tensor, dtype, target, options.threads, control)),
     tensorStatistics: (source, dtype, options) =>
       call(options, (control) => addon.tensorStatistics(source, dtype, options.threads, control)),
     measureDfloat11: (source, options) =>

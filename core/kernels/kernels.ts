@@ -112,6 +112,53 @@ export interface TensorStatistics {
   splitPlaneBytes: number;
 }
 
+/** A type of GGUF tensors that can be decoded; its file is one run of blocks. */
+export type GgmlType =
+  | 'F32'
+  | 'F16'
+  | 'BF16'
+  | 'Q4_0'
+  | 'Q4_1'
+  | 'Q5_0'
+  | 'Q5_1'
+  | 'Q8_0'
+  | 'Q2_K'
+  | 'Q3_K'
+  | 'Q4_K'
+  | 'Q5_K'
+  | 'Q6_K'
+  | 'IQ4_NL'
+  | 'IQ4_XS';
+
+/** A tensor of a GGUF file, and what is to be made of its rows. */
+export interface GgmlTensor {
+  source: ByteRange;
+  type: GgmlType;
+  /** Weights of a stored row: whole blocks, unless `order` is `stored`. */
+  columns: number;
+  /** `even-then-odd`: within each of `heads` equal groups of rows, the even rows first; `transposed`: columns become rows. */
+  order: 'stored' | 'even-then-odd' | 'transposed';
+  heads: number;
+  /** Added to each weight, in f32. */
+  add: number;
+}
+
+/** Sums over a tensor's weights, and over what rounding changed. NaN and infinities are counted, nothing more. */
+export interface GgmlFigures {
+  /** Of the finite weights; null if there are none. */
+  min: number | null;
+  max: number | null;
+  /** Sum of squares. */
+  squares: number;
+  zeros: number;
+  nanCount: number;
+  infiniteCount: number;
+  /** Infinite where a finite weight is too large for the dtype. */
+  maxAbsError: number;
+  /** Sum of the squares of the errors. */
+  squaredError: number;
+}
+
 /** What rows of logits say; an entry a row. The last three are null without a reference. In nats. */
 export interface VocabularyScores {
   /** Negative log-likelihood of the target; 0 or more. */
@@ -158,6 +205,19 @@ export interface Kernels {
   compareRanges(a: ByteRange, b: ByteRange, options: CallOptions): Promise<void>;
   /** Returns once a file's bytes are on the disk. */
   syncFile(path: string, options: CallOptions): Promise<void>;
+
+  /**
+   * Decodes a tensor into `out`, which has exactly its number of weights and is left alone until the promise is settled.
+   * NUMERICS_NOT_FINITE at a NaN or an infinity.
+   */
+  dequantizeGgml(tensor: GgmlTensor, out: Float32Array, options: CallOptions): Promise<void>;
+  /** Decodes a tensor and rounds it to a dtype (to nearest, ties to even). Counts stored bytes as its progress. */
+  convertGgml(
+    tensor: GgmlTensor,
+    dtype: 'BF16' | 'F16' | 'F32',
+    target: DecodeTarget,
+    options: CallOptions,
+  ): Promise<GgmlFigures>;
 
   tensorStatistics(source: ByteRange[], dtype: Dtype, options: CallOptions): Promise<TensorStatistics>;
 
