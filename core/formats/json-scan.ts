@@ -48,6 +48,7 @@ export function scanJson(text: string, limits: JsonScanLimits): { problem: JsonP
   const stack: Frame[] = [];
   let frame: Frame | undefined;
   let position = 0;
+  const strings = new StringEnds(text);
   const found = (kind: JsonProblem['kind'], detail: string) => ({
     problem: { kind, position, rootKey: rootKeys[rootKeys.length - 1] ?? null, detail },
     rootKeys,
@@ -56,7 +57,7 @@ export function scanJson(text: string, limits: JsonScanLimits): { problem: JsonP
   while (position < text.length) {
     const unit = text.charCodeAt(position);
     if (unit === QUOTE) {
-      const end = endOfString(text, position);
+      const end = strings.after(position);
       if (frame?.keys && frame.expectsKey) {
         frame.expectsKey = false;
         if (!limits.allowsRepeatedKeys) {
@@ -99,14 +100,34 @@ export function scanJson(text: string, limits: JsonScanLimits): { problem: JsonP
   return { problem: null, rootKeys };
 }
 
-/** Index after the closing quote, or the text's length where there is none. */
-function endOfString(text: string, start: number): number {
-  for (let i = start + 1; i < text.length; i++) {
-    const unit = text.charCodeAt(i);
-    if (unit === QUOTE) return i + 1;
-    if (unit === BACKSLASH) i++;
+/** Finds the ends of strings; nearly all are without escapes, and then it is the next quote. */
+class StringEnds {
+  readonly #text: string;
+  /** Of the first backslash at or after the last string's start; the text's length where there is none. */
+  #backslash = -1;
+
+  constructor(text: string) {
+    this.#text = text;
   }
-  return text.length;
+
+  /** Index after the closing quote, or the text's length where there is none. */
+  after(start: number): number {
+    const text = this.#text;
+    if (this.#backslash < start) this.#backslash = indexOrEnd(text, '\\', start);
+    const quote = indexOrEnd(text, '"', start + 1);
+    if (quote < this.#backslash) return quote + 1;
+    for (let i = this.#backslash; i < text.length; i++) {
+      const unit = text.charCodeAt(i);
+      if (unit === QUOTE) return i + 1;
+      if (unit === BACKSLASH) i++;
+    }
+    return text.length;
+  }
+}
+
+function indexOrEnd(text: string, character: string, from: number): number {
+  const index = text.indexOf(character, from);
+  return index < 0 ? text.length : index;
 }
 
 /** Null where the literal is not a JSON string: the parser will say so. */
