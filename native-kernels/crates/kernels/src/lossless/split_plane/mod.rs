@@ -26,6 +26,8 @@ mod split_tests;
 mod split_timing;
 
 pub use split_decode::decode;
+#[doc(hidden)]
+pub use split_decode::decode_on;
 pub use split_encode::encode;
 pub use split_measure::{PlaneHistograms, measure, predicted_bytes};
 #[doc(hidden)]

@@ -30,6 +30,22 @@ pub fn decode(
     decode_with(context, Backend::best(), PART_ELEMENTS, input, data_start, planes, split, bytes, target, hash)
 }
 
+/// [`decode`] on a chosen backend, which never changes the result, without a hash: for fuzz targets.
+#[doc(hidden)]
+#[allow(clippy::too_many_arguments, reason = "as above")]
+pub fn decode_on(
+    context: &Context,
+    backend: Backend,
+    input: &InputFile,
+    data_start: u64,
+    planes: &[Plane],
+    split: Split,
+    bytes: u64,
+    target: &Target,
+) -> Result<()> {
+    decode_with(context, backend, PART_ELEMENTS, input, data_start, planes, split, bytes, target, None)
+}
+
 #[allow(clippy::too_many_arguments, reason = "as above")]
 pub(super) fn decode_with(
     context: &Context,
