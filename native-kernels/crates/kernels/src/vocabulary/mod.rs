@@ -1,8 +1,8 @@
 //! What an evaluation asks of logits: the log-sum-exp, the target's negative log-likelihood and rank, the argmax, and
 //! the divergence from a reference model's logits. See README.md for the arithmetic and its tolerance.
 
+mod lanes;
 mod one_pass;
-mod vectors;
 mod vocabulary_reference;
 #[cfg(test)]
 mod vocabulary_tests;

@@ -1,7 +1,7 @@
 //! One pass over a row: blocks that stay in the first-level cache are looked through for their greatest logit, then
 //! summed. Written once over [`Vector`], compiled once per instruction set.
 
-use super::vectors::{Vector, power_of_two};
+use super::lanes::{Vector, power_of_two};
 use super::{LIMIT, RowScore};
 
 /// Logits of a block: with the reference's, 8 KiB.
@@ -101,7 +101,7 @@ pub(super) fn score_row_avx2(model: &[f32], reference: Option<&[f32]>, target: u
 #[cfg(any(target_arch = "aarch64", test))]
 pub(super) fn score_row_plain(model: &[f32], reference: Option<&[f32]>, target: usize) -> Option<RowScore> {
     // SAFETY: plain loops need no special instructions.
-    unsafe { score_row_with::<super::vectors::PlainLanes>(model, reference, target) }
+    unsafe { score_row_with::<super::lanes::PlainLanes>(model, reference, target) }
 }
 
 /// `None` where a logit is beyond the limit or no number.

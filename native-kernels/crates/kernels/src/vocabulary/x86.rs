@@ -5,7 +5,7 @@
 
 use std::arch::x86_64::*;
 
-use super::vectors::Vector;
+use super::lanes::Vector;
 
 /// Eight floats.
 #[derive(Clone, Copy)]
