@@ -47,7 +47,7 @@ export async function selectModelFiles(path: string, access: FileAccess, unfinis
       whatToDo: 'Check the path: a model folder, a safetensors file or a shard index is expected.',
     });
   }
-  if (facts.kind === 'folder') return selectFromFolder(await access.realPath(trimmed), access);
+  if (facts.kind === 'folder') return selectFromFolder(await access.realPath(trimmed), access, unfinished);
   if (facts.kind === 'other') throw notAFile(path, 'is a pipe, a socket or a device, expected a file or a folder');
 
   const slash = Math.max(trimmed.lastIndexOf('/'), trimmed.lastIndexOf('\\'));
@@ -79,14 +79,16 @@ async function selectFromIndex(root: string, path: string, sizeBytes: number, ac
   return { ...(await sharedParts(root, 'index', access)), weights, index: { path, weightMap: index.weightMap } };
 }
 
-async function selectFromFolder(root: string, access: FileAccess): Promise<ModelFiles> {
+async function selectFromFolder(root: string, access: FileAccess, unfinished: boolean): Promise<ModelFiles> {
   await checkTopLevel(root, access);
   const tree = await walkModelFolder(root, access);
   const top = tree.files.filter(({ path }) => !path.includes('/'));
   const configFile = top.find(({ path }) => path === 'config.json');
   const parsed = configFile ? await readConfig(root, configFile, access) : NO_CONFIG;
   const splitPlane = tree.files.filter(({ path }) => isSplitPlaneName(path));
-  const isSplitPlane = splitPlane.length > 0 && top.some(({ path }) => isSplitPlaneName(path) || path === LATHE_FILE);
+  // Where all of them lie in subfolders `lathe.json` tells what they are; an unfinished output has none yet.
+  const isTold = unfinished || top.some(({ path }) => isSplitPlaneName(path) || path === LATHE_FILE);
+  const isSplitPlane = splitPlane.length > 0 && isTold;
   const kind = isSplitPlane ? 'split-plane' : kindByConfig(parsed.config);
   const indexFile = kind === 'safetensors' ? chooseIndex(top) : undefined;
   const index = indexFile ? await readIndex(root, indexFile, access) : null;

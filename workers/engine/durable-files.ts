@@ -1,4 +1,5 @@
 /** Writes that a power cut cannot tear: a temporary sibling, synced, renamed, and the folder synced. */
+import { randomBytes } from 'node:crypto';
 import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { wrapFileErrors } from './file-errors.ts';
@@ -22,12 +23,15 @@ export async function syncFolderTree(path: string): Promise<void> {
   await syncFolder(path);
 }
 
-/** The old content or the new, never a part of either. */
+/**
+ * The old content or the new, never a part of either. The temporary file has a name of its own: other files of the folder
+ * are never touched, whatever they are called.
+ */
 export async function writeFileDurably(path: string, content: string | Uint8Array): Promise<void> {
-  const temporary = `${path}.tmp`;
+  const temporary = join(dirname(path), `.${randomBytes(8).toString('hex')}.tmp`);
   await wrapFileErrors('write', path, async () => {
     try {
-      const handle = await open(temporary, 'w');
+      const handle = await open(temporary, 'wx');
       try {
         await handle.writeFile(content);
         await handle.sync();
@@ -36,7 +40,8 @@ export async function writeFileDurably(path: string, content: string | Uint8Arra
       }
       await rename(temporary, path);
     } catch (cause) {
-      await rm(temporary, { force: true });
+      // Why it could not be written matters more than what stays behind; nothing takes it for anything else.
+      await rm(temporary, { force: true }).catch(() => undefined);
       throw cause;
     }
     await syncFolder(dirname(path));

@@ -1,7 +1,7 @@
 /** What makes two runs the same: model files, recipe and program version. */
 import { stat } from 'node:fs/promises';
 import type { Recipe } from '../../core/contract/recipe.ts';
-import { UsageError } from '../../core/errors.ts';
+import { ModelError, UsageError } from '../../core/errors.ts';
 import type { OpenedModel } from '../../core/model/open-model.ts';
 import { wrapFileErrors } from './file-errors.ts';
 import { sha256Hex } from './lathe-json.ts';
@@ -39,6 +39,22 @@ export function checkFingerprints(begun: Fingerprints, now: Fingerprints): void 
     code: 'JOB_RESUME_MISMATCH',
     what: `The interrupted run cannot go on: ${difference}.`,
     whatToDo: 'Undo that change, or start anew with --force instead of --resume.',
+  });
+}
+
+/**
+ * Refuses an output whose model changed while it was made: parts of it may stem from before, others from after.
+ *
+ * @throws ModelError MODEL_CHANGED, naming the first difference
+ */
+export function checkUnchanged(before: Fingerprints, after: Fingerprints): void {
+  const difference = firstDifference(before, after);
+  if (difference === null) return;
+  throw new ModelError({
+    code: 'MODEL_CHANGED',
+    what: `The model was changed during the run: ${difference}.`,
+    where: { file: after.modelRoot },
+    whatToDo: 'Let nothing change the model, and run it again.',
   });
 }
 

@@ -7,6 +7,7 @@ import {
   type LatheFile,
 } from '../../core/contract/lathe-file.ts';
 import { FormatError } from '../../core/errors.ts';
+import type { FileFacts } from '../../core/model/file-access.ts';
 import { decodeUtf8 } from '../../core/utf8.ts';
 import { nodeFileAccess } from './node-file-access.ts';
 
@@ -23,12 +24,22 @@ export async function readLatheFile(folder: string): Promise<LatheFile | null> {
   const path = `${folder}/${LATHE_FILE_NAME}`;
   const facts = await nodeFileAccess.stat(path);
   if (facts === null) return null;
-  if (facts.kind !== 'file' || facts.sizeBytes > MAX_LATHE_FILE_BYTES) {
-    throw invalid(path, `is no file of at most ${MAX_LATHE_FILE_BYTES} bytes`);
-  }
+  if (!isReadable(facts)) throw invalid(path, `is no file of at most ${MAX_LATHE_FILE_BYTES} bytes`);
   const text = decodeUtf8(await nodeFileAccess.read(path, 0, facts.sizeBytes));
   if (text === null) throw invalid(path, 'is not valid UTF-8');
   return parseLatheFile(text, path, sha256Hex);
+}
+
+/** SHA-256 of the `lathe.json` of a folder, whatever stands in it; null if there is no such file. */
+export async function latheFileSha256(folder: string): Promise<string | null> {
+  const path = `${folder}/${LATHE_FILE_NAME}`;
+  const facts = await nodeFileAccess.stat(path);
+  if (facts === null || !isReadable(facts)) return null;
+  return sha256Hex(await nodeFileAccess.read(path, 0, facts.sizeBytes));
+}
+
+function isReadable({ kind, sizeBytes }: FileFacts): boolean {
+  return kind === 'file' && sizeBytes <= MAX_LATHE_FILE_BYTES;
 }
 
 function invalid(path: string, found: string): FormatError {

@@ -11,13 +11,19 @@
  * ```
  * At every instant either `<output>` is there (old or new), or `old/` and a verified `new/` are: a resumed run finishes.
  */
-import { mkdir, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { lstat, mkdir, readdir, readFile, rename, rm, rmdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { JobError } from '../../core/errors.ts';
+import type { OnJobEvent } from '../../core/contract/progress.ts';
+import { JobError, WorkbenchError } from '../../core/errors.ts';
 import type { FileLock, Kernels } from '../../core/kernels/kernels.ts';
 import { PARTIAL_ENDING } from '../../core/model/file-kinds.ts';
 import { makeFolders, syncFolder, syncFolderTree, writeFileDurably } from './durable-files.ts';
 import { wrapFileErrors } from './file-errors.ts';
+
+const LOCK_FILE = 'lock';
+const RUN_FILE = 'run.json';
+/** Others must end in the midst of each attempt for it to fail. */
+const MAX_LOCK_ATTEMPTS = 100;
 
 export interface PartialRun {
   runId: string;
@@ -38,17 +44,27 @@ export interface OutputFolder {
   begin(run: PartialRun): Promise<void>;
   /** Puts the finished output in its place. */
   commit(): Promise<void>;
-  /** Removes the partial folder: nothing of this run stays. */
+  /** Removes the partial folder, unless it was left: nothing of this run stays. */
   discard(): Promise<void>;
   /** Frees the lock and leaves the partial folder for a resume. */
   leave(): void;
 }
 
+/** Whether there is anything at a path, a link that leads to nothing too. */
 async function exists(path: string): Promise<boolean> {
-  return stat(path).then(
-    () => true,
-    () => false,
+  return wrapFileErrors('look at', path, () =>
+    lstat(path).then(
+      () => true,
+      (error: unknown) => {
+        if (isOneOf(error, 'ENOENT', 'ENOTDIR')) return false;
+        throw error;
+      },
+    ),
   );
+}
+
+function isOneOf(error: unknown, ...codes: string[]): boolean {
+  return error instanceof Error && 'code' in error && codes.includes(String(error.code));
 }
 
 async function isEmptyFolder(path: string): Promise<boolean> {
@@ -73,29 +89,61 @@ export async function refuseExistingOutput(output: string, force: boolean): Prom
  * @throws JobError JOB_OUTPUT_BUSY if another run works on the same output
  */
 export async function openOutputFolder(output: string, kernels: Kernels): Promise<OutputFolder> {
-  const partial = `${output}${PARTIAL_ENDING}`;
-  const [newFolder, oldFolder, runFile] = [newFolderOf(output), join(partial, 'old'), join(partial, 'run.json')];
-  await wrapFileErrors('make the folder', partial, () => makeFolders(partial));
-  const lock: FileLock = kernels.lockFile(join(partial, 'lock'));
-  if (!(await exists(join(partial, 'lock')))) {
-    // The run that held it finished and removed the folder between our two steps.
+  const lock = await lockPartialFolder(`${output}${PARTIAL_ENDING}`, kernels);
+  try {
+    return await openLocked(output, lock);
+  } catch (error) {
     lock.release();
-    return openOutputFolder(output, kernels);
+    throw error;
   }
+}
+
+/** The run that held the lock may remove the folder between any two steps of ours: then it is made anew. */
+async function lockPartialFolder(partial: string, kernels: Kernels): Promise<FileLock> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await wrapFileErrors('make the folder', partial, () => makeFolders(partial));
+      return kernels.lockFile(join(partial, LOCK_FILE));
+    } catch (error) {
+      const isGone = error instanceof WorkbenchError && error.code === 'FILE_NOT_FOUND';
+      if (!isGone || attempt === MAX_LOCK_ATTEMPTS) throw error;
+    }
+  }
+}
+
+async function openLocked(output: string, lock: FileLock): Promise<OutputFolder> {
+  const partial = `${output}${PARTIAL_ENDING}`;
+  const [newFolder, oldFolder, runFile] = [newFolderOf(output), join(partial, 'old'), join(partial, RUN_FILE)];
+  /** Once the lock is free, what lies here is another's. */
+  let isHeld = true;
   const unfinished = await readRun(runFile);
   // A crash between the two renames of a commit: the former output goes back to its place.
   if ((await exists(oldFolder)) && !(await exists(output))) {
     await wrapFileErrors('rename', oldFolder, () => rename(oldFolder, output));
   }
+
+  function leave(): void {
+    isHeld = false;
+    lock.release();
+  }
+
   async function discard(): Promise<void> {
+    if (!isHeld) return;
     await wrapFileErrors('remove', partial, async () => {
-      // The run's name goes last: as long as it is there, a resumed run knows what this folder is.
-      for (const part of [newFolder, oldFolder, runFile]) await rm(part, { recursive: true, force: true });
-      await rm(partial, { recursive: true, force: true });
-      lock.release();
+      try {
+        const others = (await readdir(partial)).filter((name) => name !== RUN_FILE && name !== LOCK_FILE);
+        // The run's name goes last: as long as it is there, a resumed run knows what this folder is.
+        for (const name of [...others, RUN_FILE, LOCK_FILE]) {
+          await rm(join(partial, name), { recursive: true, force: true });
+        }
+      } finally {
+        leave();
+      }
+      await removeUnlessUsed(partial);
       await syncFolder(dirname(partial));
     });
   }
+
   return {
     unfinished,
     hasNewFolder: () => exists(newFolder),
@@ -111,25 +159,46 @@ export async function openOutputFolder(output: string, kernels: Kernels): Promis
     async commit() {
       await wrapFileErrors('put in place', output, async () => {
         await syncFolderTree(newFolder);
-        if ((await exists(output)) && !(await isEmptyFolder(output))) await rename(output, oldFolder);
+        if ((await exists(output)) && !(await isEmptyFolder(output))) {
+          // What a killed run did not come to remove.
+          await rm(oldFolder, { recursive: true, force: true });
+          await rename(output, oldFolder);
+        }
         await rename(newFolder, output);
         await syncFolder(dirname(output));
       });
       await discard();
     },
     discard,
-    leave() {
-      lock.release();
-    },
+    leave,
   };
+}
+
+/** Removes what a failed job has written; if that fails too, it is told in a warning, beside the job's own error. */
+export async function discardAfter(place: OutputFolder, onEvent: OnJobEvent): Promise<void> {
+  try {
+    await place.discard();
+  } catch (error) {
+    const why = error instanceof WorkbenchError ? error.what : String(error);
+    onEvent({ event: 'warning', message: `What this job has written could not be removed. ${why}` });
+  }
+}
+
+/** Another run may have begun in a partial folder since its lock was freed. */
+async function removeUnlessUsed(partial: string): Promise<void> {
+  try {
+    await rmdir(partial);
+  } catch (error) {
+    if (!isOneOf(error, 'ENOTEMPTY', 'EEXIST', 'ENOENT')) throw error;
+  }
 }
 
 async function readRun(path: string): Promise<PartialRun | null> {
   const text = await readFile(path, 'utf8').catch(() => null);
   if (text === null) return null;
   try {
-    const value = JSON.parse(text) as Partial<PartialRun>;
-    return typeof value.runId === 'string' && typeof value.command === 'string'
+    const value = JSON.parse(text) as Partial<PartialRun> | null;
+    return typeof value?.runId === 'string' && typeof value.command === 'string'
       ? { runId: value.runId, command: value.command }
       : null;
   } catch {

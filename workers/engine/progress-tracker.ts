@@ -1,4 +1,5 @@
 /** One progress line for a whole job out of many kernel calls: fraction, rate over the last seconds, time to go. */
+import { performance } from 'node:perf_hooks';
 import type { OnJobEvent } from '../../core/contract/progress.ts';
 import type { CallOptions } from '../../core/kernels/kernels.ts';
 
@@ -9,14 +10,16 @@ const MIN_INTERVAL_MS = 100;
 export interface ProgressTracker {
   /** Sets how many original bytes the whole job will work through; may be corrected later. */
   expect(totalBytes: number): void;
-  /** Names the stage that follows. */
+  /** Names the stage that follows, and what in it. */
   stage(stage: string, detail?: string): void;
   /** Options for the next kernel call; its bytes add to the job's. */
   call(): CallOptions;
-  /** Counts bytes that need no work (already done before a resume). */
+  /** Counts bytes of the next item that need no work (already done before a resume). */
   skip(bytes: number): void;
   /** Brings the count forward by an item, whatever its calls reported. */
   settle(itemBytes: number): void;
+  /** Everything is done. */
+  finish(): void;
 }
 
 export function createProgressTracker(threads: number, signal: AbortSignal, onEvent: OnJobEvent): ProgressTracker {
@@ -25,42 +28,48 @@ export function createProgressTracker(threads: number, signal: AbortSignal, onEv
   let skippedBytes = 0;
   let finishedCalls = 0;
   let currentCall = 0;
+  /** What was told last; neither ever goes back. */
+  let doneBytes = 0;
+  let fraction = 0;
   let stageName = '';
-  let lastEmit = 0;
-  const samples: { at: number; bytes: number }[] = [{ at: Date.now(), bytes: 0 }];
-  let highest = 0;
+  let stageDetail: string | undefined;
+  let lastEmit = -Infinity;
+  const samples = [{ at: performance.now(), workedBytes: 0 }];
 
-  function emit(force: boolean): void {
-    const now = Date.now();
-    if (!force && now - lastEmit < MIN_INTERVAL_MS) return;
+  function emitIfDue(): void {
+    const now = performance.now();
+    if (now - lastEmit >= MIN_INTERVAL_MS) emit(now);
+  }
+
+  function emit(now: number): void {
     lastEmit = now;
-    highest = Math.min(totalBytes, Math.max(highest, settledBytes + finishedCalls + currentCall));
-    samples.push({ at: now, bytes: highest });
+    doneBytes = Math.max(doneBytes, Math.min(totalBytes, settledBytes + finishedCalls + currentCall));
+    if (totalBytes > 0) fraction = Math.max(fraction, doneBytes / totalBytes);
+    const bytesPerSecond = rateAt(now);
+    const etaSeconds = bytesPerSecond > 0 ? (totalBytes - doneBytes) / bytesPerSecond : null;
+    onEvent({ event: 'progress', stage: stageName, fraction, doneBytes, totalBytes, bytesPerSecond, etaSeconds });
+  }
+
+  function rateAt(now: number): number {
+    const workedBytes = Math.max(0, doneBytes - skippedBytes);
+    samples.push({ at: now, workedBytes });
     while (samples.length > 2 && now - (samples[0]?.at ?? now) > RATE_WINDOW_MS) samples.shift();
-    const first = samples[0] ?? { at: now, bytes: highest };
-    const elapsed = (now - first.at) / 1000;
-    const rate = elapsed > 0 ? Math.max(0, highest - Math.max(first.bytes, skippedBytes)) / elapsed : 0;
-    onEvent({
-      event: 'progress',
-      stage: stageName,
-      fraction: totalBytes === 0 ? 1 : highest / totalBytes,
-      doneBytes: highest,
-      totalBytes,
-      bytesPerSecond: rate,
-      etaSeconds: rate > 0 ? (totalBytes - highest) / rate : null,
-    });
+    const first = samples[0] ?? { at: now, workedBytes };
+    const seconds = (now - first.at) / 1000;
+    return seconds > 0 ? Math.max(0, workedBytes - first.workedBytes) / seconds : 0;
   }
 
   return {
     expect(bytes) {
-      totalBytes = bytes;
+      totalBytes = Math.max(bytes, doneBytes);
     },
     stage(stage, detail) {
-      if (stage !== stageName) {
+      if (stage !== stageName || detail !== stageDetail) {
         stageName = stage;
+        stageDetail = detail;
         onEvent({ event: 'stage', stage, detail });
       }
-      emit(false);
+      emitIfDue();
     },
     call: () => {
       finishedCalls += currentCall;
@@ -68,9 +77,9 @@ export function createProgressTracker(threads: number, signal: AbortSignal, onEv
       return {
         threads,
         signal,
-        onProgress: (doneBytes) => {
-          currentCall = doneBytes;
-          emit(false);
+        onProgress: (callBytes) => {
+          currentCall = callBytes;
+          emitIfDue();
         },
       };
     },
@@ -81,7 +90,14 @@ export function createProgressTracker(threads: number, signal: AbortSignal, onEv
       settledBytes += itemBytes;
       finishedCalls = 0;
       currentCall = 0;
-      emit(settledBytes >= totalBytes);
+      emitIfDue();
+    },
+    finish() {
+      settledBytes = totalBytes;
+      finishedCalls = 0;
+      currentCall = 0;
+      fraction = 1;
+      emit(performance.now());
     },
   };
 }

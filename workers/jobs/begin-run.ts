@@ -4,7 +4,15 @@ import { JobError } from '../../core/errors.ts';
 import type { WorkRecord } from '../../core/methods/lossless/work.ts';
 import { checkFingerprints, type Fingerprints } from '../engine/fingerprints.ts';
 import type { CompressOptions } from '../engine/job-options.ts';
-import { journalPath, openJournal, readJournal, type Journal, type JournalLine } from '../engine/journal.ts';
+import {
+  journalPath,
+  openJournal,
+  readJournal,
+  readRunLine,
+  type Journal,
+  type JournalLine,
+} from '../engine/journal.ts';
+import { latheFileSha256 } from '../engine/lathe-json.ts';
 import { refuseExistingOutput, type OutputFolder } from '../engine/output-folder.ts';
 import { newRunId } from '../engine/run-identity.ts';
 
@@ -37,7 +45,7 @@ export async function beginRun(
   const { resume, force, onEvent } = options;
   const found = place.unfinished;
   if (found !== null && !force && (!resume || found.command !== 'compress')) throw unfinished(output, found.command);
-  if (resume) {
+  if (resume && found?.command !== 'restore') {
     const runId = found?.runId ?? (await findCommittedRun(home, output));
     const lines = runId === null ? null : await readJournal(journalPath(home, runId));
     const begun = runId !== null && lines !== null ? await goOn(runId, lines) : null;
@@ -47,31 +55,34 @@ export async function beginRun(
   }
   await refuseExistingOutput(output, force);
   const runId = newRunId();
-  const journal = await openJournal(journalPath(home, runId));
   const startedAt = new Date().toISOString();
-  await journal.append({
-    type: 'run',
-    runId,
-    command: 'compress',
-    model: options.model,
-    output,
-    startedAt,
-    fingerprints,
-  });
-  await place.begin({ runId, command: 'compress' });
+  const { model } = options;
+  const first: JournalLine = { type: 'run', runId, command: 'compress', model, output, startedAt, fingerprints };
+  const journal = await journalFrom(runId, first, () => place.begin({ runId, command: 'compress' }));
   return { runId, journal, records: new Map(), isResumed: false, isCommitted: false };
 
   async function goOn(runId: string, lines: readonly JournalLine[]): Promise<BegunRun | null> {
     const start = lines.find((line) => line.type === 'run');
     if (!start) return null;
     checkFingerprints(start.fingerprints, fingerprints);
-    const isCommitted = lines.some(({ type }) => type === 'committing') && !(await place.hasNewFolder());
+    const isCommitted = !(await place.hasNewFolder()) && (await isInPlace(output, lines));
     if (!isCommitted) await refuseExistingOutput(output, force);
-    const journal = await openJournal(journalPath(home, runId));
-    await journal.append({ type: 'resumed', at: new Date().toISOString() });
+    const journal = await journalFrom(runId, { type: 'resumed', at: new Date().toISOString() });
     const records = new Map<string, WorkRecord>();
     for (const line of lines) if (line.type === 'item') records.set(line.key, line.record);
     return { runId, journal, records, isResumed: true, isCommitted };
+  }
+
+  async function journalFrom(runId: string, first: JournalLine, next?: () => Promise<void>): Promise<Journal> {
+    const journal = await openJournal(journalPath(home, runId));
+    try {
+      await journal.append(first);
+      await next?.();
+      return journal;
+    } catch (error) {
+      await journal.close();
+      throw error;
+    }
   }
 }
 
@@ -79,12 +90,21 @@ export async function beginRun(
 async function findCommittedRun(home: string, output: string): Promise<string | null> {
   const runIds = await readdir(join(home, 'runs')).catch(() => []);
   for (const runId of runIds.sort().reverse().slice(0, MAX_JOURNALS_READ)) {
-    const lines = (await readJournal(journalPath(home, runId)).catch(() => null)) ?? [];
-    if (!lines.some((line) => line.type === 'run' && line.output === output)) continue;
-    const types = lines.map(({ type }) => type);
-    return types.includes('committing') && !types.includes('done') ? runId : null;
+    const path = journalPath(home, runId);
+    // A journal that cannot be read is of no use here.
+    const start = await readRunLine(path).catch(() => null);
+    if (start?.output !== output) continue;
+    const lines = (await readJournal(path)) ?? [];
+    const isDone = lines.some(({ type }) => type === 'done');
+    return !isDone && (await isInPlace(output, lines)) ? runId : null;
   }
   return null;
+}
+
+/** Whether what lies at an output's place is what this run was about to put there. */
+async function isInPlace(output: string, lines: readonly JournalLine[]): Promise<boolean> {
+  const promised = lines.flatMap((line) => (line.type === 'committing' ? [line.latheFileSha256] : []));
+  return promised.length > 0 && promised.includes((await latheFileSha256(output)) ?? '');
 }
 
 function unfinished(output: string, command: string): JobError {

@@ -4,11 +4,20 @@ import type { CodedPart } from '../../core/methods/lossless/coded-parts.ts';
 import type { OpenedModel, SafetensorsModel } from '../../core/model/open-model.ts';
 import { quoted } from '../../core/quoted.ts';
 
-/** Where each tensor of a plain model lies, by name. */
-export function tensorRanges(model: SafetensorsModel): Map<string, ByteRange> {
+/** A tensor of the model that a compressed one is compared with. */
+interface OriginalTensor {
+  dtype: string;
+  shape: readonly number[];
+  range: ByteRange;
+}
+
+export type OriginalTensors = ReadonlyMap<string, OriginalTensor>;
+
+/** The tensors of a plain model by name, and where each lies. */
+export function originalTensors(model: SafetensorsModel): OriginalTensors {
   return new Map(
-    model.tensors.map(({ name, file, offsetBytes, sizeBytes }) => {
-      return [name, { path: `${model.root}/${file}`, offsetBytes, sizeBytes }];
+    model.tensors.map(({ name, dtype, shape, file, offsetBytes, sizeBytes }) => {
+      return [name, { dtype, shape, range: { path: `${model.root}/${file}`, offsetBytes, sizeBytes } }];
     }),
   );
 }
@@ -16,16 +25,17 @@ export function tensorRanges(model: SafetensorsModel): Map<string, ByteRange> {
 /**
  * What a part's decoded bytes have to be compared with.
  *
- * @throws VerificationError VERIFY_FAILED if the original lacks one of its tensors, or has it in another size
+ * @throws VerificationError VERIFY_FAILED if the original lacks one of its tensors, or has it in another dtype or shape
  */
-export function originalOf(part: CodedPart, originals: ReadonlyMap<string, ByteRange>): DecodeTarget {
-  const ranges = part.tensors.map(({ name, sizeBytes }) => {
-    const range = originals.get(name);
-    if (range?.sizeBytes === sizeBytes) return range;
-    const found = range ? `has ${range.sizeBytes} bytes for it` : 'does not have it';
+export function originalOf(part: CodedPart, originals: OriginalTensors): DecodeTarget {
+  const ranges = part.tensors.map(({ name, dtype, shape, sizeBytes }) => {
+    const original = originals.get(name);
+    const decoded = `${dtype} [${shape.join(', ')}]`;
+    const found = original ? `${original.dtype} [${original.shape.join(', ')}]` : 'no such tensor';
+    if (original?.range.sizeBytes === sizeBytes && found === decoded) return original.range;
     throw new VerificationError({
       code: 'VERIFY_FAILED',
-      what: `Tensor ${quoted(name)} decodes to ${sizeBytes} bytes, but the original ${found}.`,
+      what: `Tensor ${quoted(name)} decodes to ${decoded}, but the original has ${found}.`,
       where: { tensor: name, file: part.file },
       whatToDo: 'Check that this is the model that was compressed.',
     });
@@ -38,7 +48,7 @@ export function originalOf(part: CodedPart, originals: ReadonlyMap<string, ByteR
  *
  * @throws VerificationError VERIFY_FAILED
  */
-export function checkNothingLost(parts: readonly CodedPart[], originals: ReadonlyMap<string, ByteRange>): void {
+export function checkNothingLost(parts: readonly CodedPart[], originals: OriginalTensors): void {
   const names = new Set(parts.flatMap(({ tensors }) => tensors.map(({ name }) => name)));
   const lost = [...originals.keys()].find((name) => !names.has(name));
   if (lost === undefined) return;

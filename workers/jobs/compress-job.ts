@@ -4,23 +4,30 @@ import { JobError, serializeError, WorkbenchError } from '../../core/errors.ts';
 import type { Kernels } from '../../core/kernels/kernels.ts';
 import type { LosslessWork, WorkContext } from '../../core/methods/lossless/work.ts';
 import { writeFileDurably } from '../engine/durable-files.ts';
-import { takeFingerprints } from '../engine/fingerprints.ts';
+import { checkUnchanged, takeFingerprints, type Fingerprints } from '../engine/fingerprints.ts';
 import type { CompressOptions } from '../engine/job-options.ts';
 import { sha256Hex } from '../engine/lathe-json.ts';
 import { fitThreads } from '../engine/memory-limit.ts';
 import { nodeFileAccess } from '../engine/node-file-access.ts';
 import { nodeOutputFiles } from '../engine/node-output-files.ts';
-import { newFolderOf, openOutputFolder, refuseExistingOutput, type OutputFolder } from '../engine/output-folder.ts';
+import {
+  discardAfter,
+  newFolderOf,
+  openOutputFolder,
+  refuseExistingOutput,
+  type OutputFolder,
+} from '../engine/output-folder.ts';
 import { startUsage } from '../engine/process-usage.ts';
 import { createProgressTracker, type ProgressTracker } from '../engine/progress-tracker.ts';
 import { programVersion } from '../engine/run-identity.ts';
+import { stopIfAsked } from '../engine/stop-if-asked.ts';
 import { removeStrangers } from '../engine/strangers.ts';
 import { beginRun, type BegunRun } from './begin-run.ts';
 import { describeOutput, readCompressResult } from './compress-documents.ts';
 import { openSource } from './open-source.ts';
 import { outputPath } from './output-path.ts';
 import { planLosslessWork } from './plan-lossless-work.ts';
-import { verifyNewOutput, verificationBytes } from './verify-new-output.ts';
+import { outputSizes, verifyNewOutput, verificationBytes } from './verify-new-output.ts';
 
 /** A run that ended with one of these would end so again: its partial output is of no use. */
 const HOPELESS = /^(VERIFY|FORMAT|MODEL|RECIPE|USAGE)_/;
@@ -58,15 +65,17 @@ export async function compressJob(options: CompressOptions, kernels: Kernels, ho
   const place = await openOutputFolder(output, kernels);
   let begun: BegunRun | null = null;
   try {
+    stopIfAsked(signal);
     begun = await beginRun(place, output, options, fingerprints, home);
     if (begun.isCommitted) await place.discard();
-    else await runWork({ work, context, begun, place, tracker, options });
+    else await runWork({ work, context, begun, place, tracker, options, fingerprints });
     const result = await readCompressResult(output);
     const used = await usage();
     await begun.journal.append({ type: 'done', at: new Date().toISOString(), seconds: used.seconds });
+    tracker.finish();
     return { ...result, runId: begun.runId, ...used, resumed: begun.isResumed, verified: true };
   } catch (error) {
-    throw await endFailed(error, place, begun);
+    throw await endFailed(error, place, begun, options);
   } finally {
     await begun?.journal.close();
   }
@@ -79,28 +88,35 @@ interface RunParts {
   place: OutputFolder;
   tracker: ProgressTracker;
   options: CompressOptions;
+  fingerprints: Fingerprints;
 }
 
-async function runWork({ work, context, begun, place, tracker, options }: RunParts): Promise<void> {
+async function runWork({ work, context, begun, place, tracker, options, fingerprints }: RunParts): Promise<void> {
   const { model, folder } = context;
   const itemBytes = work.items.reduce((sum, { workBytes }) => sum + workBytes, 0);
-  tracker.expect(itemBytes + verificationBytes(model, model.weightFiles));
+  // Until the output is there, its files are taken to be as large as the model's.
+  tracker.expect(itemBytes + verificationBytes(model, [...model.weightFiles, ...model.otherFiles]));
   await runItems({ work, begun, tracker, options });
   const finished = await work.finish(begun.records);
   await removeStrangers(folder, finished.outputFiles);
+  tracker.expect(itemBytes + verificationBytes(model, await outputSizes(finished, context)));
   tracker.stage('verify');
   const files = await verifyNewOutput(finished, context, tracker);
+  checkUnchanged(fingerprints, await takeFingerprints(model, options.recipe, programVersion()));
   const description = describeOutput(finished, files, model, options.recipe);
-  await writeFileDurably(`${folder}/${LATHE_FILE_NAME}`, writeLatheFile(description, sha256Hex));
+  const text = writeLatheFile(description, sha256Hex);
+  await writeFileDurably(`${folder}/${LATHE_FILE_NAME}`, text);
   // What was written must be readable before it may replace anything.
   await readCompressResult(folder);
   for (const message of [...model.notes, ...finished.notes]) options.onEvent({ event: 'note', message });
   stopIfAsked(options.signal);
-  await begun.journal.append({ type: 'committing' });
+  await begun.journal.append({ type: 'committing', latheFileSha256: sha256Hex(text) });
   await place.commit();
 }
 
-async function runItems({ work, begun, tracker, options }: Omit<RunParts, 'context' | 'place'>): Promise<void> {
+type ItemParts = Pick<RunParts, 'work' | 'begun' | 'tracker' | 'options'>;
+
+async function runItems({ work, begun, tracker, options }: ItemParts): Promise<void> {
   for (const item of work.items) {
     stopIfAsked(options.signal);
     tracker.stage('compress', item.label);
@@ -116,38 +132,34 @@ async function runItems({ work, begun, tracker, options }: Omit<RunParts, 'conte
   }
 }
 
-function stopIfAsked(signal: AbortSignal): void {
-  if (!signal.aborted) return;
-  throw new JobError({
-    code: 'JOB_CANCELLED',
-    what: 'The job was stopped.',
-    whatToDo: 'Start it again when you like.',
-  });
-}
-
-/** Notes how a run ended, leaves what can be resumed and removes what cannot; returns the error to throw. */
-async function endFailed(error: unknown, place: OutputFolder, begun: BegunRun | null): Promise<unknown> {
+/**
+ * Notes how a run ended, leaves what can be resumed and removes what cannot; returns the error to throw.
+ *
+ * @param begun null if the run had not begun: then only what was there before can be resumed
+ */
+async function endFailed(
+  error: unknown,
+  place: OutputFolder,
+  begun: BegunRun | null,
+  { resume, onEvent }: CompressOptions,
+): Promise<unknown> {
   const code = error instanceof WorkbenchError ? error.code : 'BUG_UNEXPECTED';
-  if (begun === null) {
-    // Nothing of this run is there yet; what was there before stays.
-    if (place.unfinished) place.leave();
-    else await place.discard();
-    return error;
-  }
-  const at = new Date().toISOString();
   const isStopped = code === 'JOB_CANCELLED';
+  const at = new Date().toISOString();
   const line = isStopped
     ? ({ type: 'interrupted', at } as const)
     : ({ type: 'failed', at, error: serializeError(error) } as const);
   // A full disk may refuse even this line; the run can be resumed without it.
-  await begun.journal.append(line).catch(() => undefined);
-  if (HOPELESS.test(code)) await place.discard();
-  else place.leave();
-  if (!isStopped) return error;
+  await begun?.journal.append(line).catch(() => undefined);
+  const isKept = begun ? !HOPELESS.test(code) : place.unfinished !== null;
+  if (isKept) place.leave();
+  else await discardAfter(place, onEvent);
+  const runId = begun?.runId ?? (resume ? place.unfinished?.runId : undefined);
+  if (!isStopped || runId === undefined) return error;
   return new JobError({
     code: 'JOB_INTERRUPTED',
     what: 'The run was interrupted; what it has done so far is kept.',
-    where: { job: begun.runId },
+    where: { job: runId },
     whatToDo: 'Go on with it by the same command and --resume.',
     retryable: true,
     cause: error,

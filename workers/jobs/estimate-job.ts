@@ -11,6 +11,7 @@ import type { EstimateOptions, JobOptions } from '../engine/job-options.ts';
 import { fitThreads, peakMemoryBytes } from '../engine/memory-limit.ts';
 import { refuseExistingOutput } from '../engine/output-folder.ts';
 import { createProgressTracker } from '../engine/progress-tracker.ts';
+import { stopIfAsked } from '../engine/stop-if-asked.ts';
 import { openSource } from './open-source.ts';
 import { outputPath } from './output-path.ts';
 
@@ -84,11 +85,15 @@ async function sampleModel(model: SafetensorsModel, threads: number, options: Jo
   const tracker = createProgressTracker(threads, options.signal, options.onEvent);
   const limit = Math.min(MAX_TENSOR_SAMPLE_BYTES, SAMPLE_BYTES / Math.max(1, model.tensors.length));
   const sampleBytes = Math.max(SAMPLE_ALIGNMENT, Math.floor(limit / SAMPLE_ALIGNMENT) * SAMPLE_ALIGNMENT);
+  tracker.expect(model.tensors.reduce((sum, { sizeBytes }) => sum + Math.min(sizeBytes, sampleBytes), 0));
   tracker.stage('sample');
+  stopIfAsked(options.signal);
   const figures = new Map<string, TensorFigures>();
   for (const tensor of model.tensors) {
     figures.set(tensor.name, await sampleTensor(tensor, sampleBytes, model.root, kernels, tracker.call()));
+    tracker.settle(Math.min(tensor.sizeBytes, sampleBytes));
   }
+  tracker.finish();
   return { figures, isWhole: model.tensors.every(({ sizeBytes }) => sizeBytes <= sampleBytes) };
 }
 

@@ -1,5 +1,5 @@
 import type { InspectedTensor, InspectResult } from '../../core/contract/results.ts';
-import { ModelError } from '../../core/errors.ts';
+import { ModelError, WorkbenchError, type ErrorCode } from '../../core/errors.ts';
 import type { Kernels, TensorStatistics } from '../../core/kernels/kernels.ts';
 import { readCodedParts } from '../../core/methods/lossless/coded-parts.ts';
 import { predictDfloat11, predictSplitPlane } from '../../core/methods/lossless/predict-sizes.ts';
@@ -11,6 +11,10 @@ import { readLatheFile } from '../engine/lathe-json.ts';
 import { fitThreads } from '../engine/memory-limit.ts';
 import { nodeFileAccess } from '../engine/node-file-access.ts';
 import { createProgressTracker } from '../engine/progress-tracker.ts';
+import { stopIfAsked } from '../engine/stop-if-asked.ts';
+
+/** What a model throws that has no DFloat11 layout. */
+const UNFIT: readonly ErrorCode[] = ['MODEL_NAME_COLLISION', 'RECIPE_NOT_SUPPORTED'];
 
 /**
  * Tells what a model is made of, from its headers; with statistics it reads every weight once.
@@ -23,6 +27,7 @@ export async function inspectJob(
   kernels: () => Kernels,
 ): Promise<InspectResult> {
   const model = await openModel(options.model, nodeFileAccess);
+  stopIfAsked(options.signal);
   const tensors = await listTensors(model);
   const storedBytes = tensors.reduce((sum, tensor) => sum + tensor.storedBytes, 0);
   const result: InspectResult = {
@@ -65,12 +70,28 @@ async function addStatistics(
     });
   }
   const figures = await readStatistics(model, options, kernels);
-  const { storedBytes: dfloat11Bytes } = predictDfloat11(model, { units: 'auto', skip: new Set() }, figures, kernels);
+  const { dfloat11Bytes, problem } = tryDfloat11(model, figures, kernels);
   return {
     ...result,
+    notes: problem === null ? result.notes : [...result.notes, `DFloat11 cannot hold this model. ${problem}`],
     tensors: result.tensors.map((tensor) => ({ ...tensor, ...publicFigures(figures.get(tensor.name)) })),
     losslessEstimate: { dfloat11Bytes, splitPlaneBytes: predictSplitPlane(model, new Set(), figures) },
   };
+}
+
+/** Some models have tensor names that the layout of DFloat11 cannot hold. */
+function tryDfloat11(
+  model: SafetensorsModel,
+  figures: ReadonlyMap<string, TensorStatistics>,
+  kernels: Kernels,
+): { dfloat11Bytes: number | null; problem: string | null } {
+  try {
+    const { storedBytes } = predictDfloat11(model, { units: 'auto', skip: new Set() }, figures, kernels);
+    return { dfloat11Bytes: storedBytes, problem: null };
+  } catch (error) {
+    if (!(error instanceof WorkbenchError) || !UNFIT.includes(error.code)) throw error;
+    return { dfloat11Bytes: null, problem: error.what };
+  }
 }
 
 async function readStatistics(
@@ -88,6 +109,7 @@ async function readStatistics(
     figures.set(name, await kernels.tensorStatistics([range], dtype, tracker.call()));
     tracker.settle(sizeBytes);
   }
+  tracker.finish();
   return figures;
 }
 

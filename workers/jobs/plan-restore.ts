@@ -70,6 +70,7 @@ async function planByLatheFile(model: OpenedModel, lathe: LatheFile): Promise<Re
       ? await splitPlaneWeightFiles(model, nodeFileAccess)
       : originalWeightFiles(lathe, fromBase64(lathe.original.headers));
   const texts = fromBase64(lathe.original.files);
+  const renamed = new Map(Object.entries(lathe.original.renamed));
   const weights = new Map(weightFiles.map((file) => [file.path, file]));
   const plan: RestorePlan = {
     weightFiles: [],
@@ -85,7 +86,7 @@ async function planByLatheFile(model: OpenedModel, lathe: LatheFile): Promise<Re
     if (weight) plan.weightFiles.push({ ...weight, sha256 });
     else if (text) plan.texts.push({ path, bytes: text, sha256 });
     else {
-      const from = `${model.root}/${lathe.original.renamed[path] ?? path}`;
+      const from = `${model.root}/${renamed.get(path) ?? path}`;
       plan.copies.push({ from, to: path, sizeBytes: bytes, sha256 });
     }
     weights.delete(path);

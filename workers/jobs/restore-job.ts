@@ -11,10 +11,11 @@ import { syncFolder } from '../engine/durable-files.ts';
 import { fitThreads } from '../engine/memory-limit.ts';
 import { nodeFileAccess } from '../engine/node-file-access.ts';
 import { nodeOutputFiles } from '../engine/node-output-files.ts';
-import { newFolderOf, openOutputFolder, refuseExistingOutput } from '../engine/output-folder.ts';
+import { discardAfter, newFolderOf, openOutputFolder, refuseExistingOutput } from '../engine/output-folder.ts';
 import { startUsage } from '../engine/process-usage.ts';
 import { createProgressTracker, type ProgressTracker } from '../engine/progress-tracker.ts';
 import { newRunId } from '../engine/run-identity.ts';
+import { stopIfAsked } from '../engine/stop-if-asked.ts';
 import { openCompressed } from './open-compressed.ts';
 import { outputPath } from './output-path.ts';
 import { planRestore, type RestorePlan } from './plan-restore.ts';
@@ -39,6 +40,7 @@ export async function restoreJob(options: RestoreOptions, kernels: Kernels): Pro
   const threads = fitThreads(kernels, options.threads, model.tensors.length, options.memoryLimitBytes);
   const tracker = createProgressTracker(threads, signal, onEvent);
   const tools: WorkTools = { kernels, files: nodeOutputFiles, access: nodeFileAccess, call: () => tracker.call() };
+  stopIfAsked(signal);
   const place = await openOutputFolder(output, kernels);
   if (place.unfinished && place.unfinished.command !== 'restore' && !force) {
     place.leave();
@@ -54,6 +56,7 @@ export async function restoreJob(options: RestoreOptions, kernels: Kernels): Pro
     const files = await writeFiles(plan, parts, newFolderOf(output), tools, tracker);
     stopIfAsked(signal);
     await place.commit();
+    tracker.finish();
     const notes = [...model.notes, ...plan.notes];
     for (const message of notes) onEvent({ event: 'note', message });
     const isIdentical = plan.isWhole && files.every(({ isKnown }) => isKnown);
@@ -67,7 +70,7 @@ export async function restoreJob(options: RestoreOptions, kernels: Kernels): Pro
       ...(await usage()),
     };
   } catch (error) {
-    await place.discard();
+    await discardAfter(place, onEvent);
     throw error;
   }
 }
@@ -153,13 +156,4 @@ function checked(name: string, found: { sizeBytes: number; sha256: string }, exp
     });
   }
   return { name, bytes: found.sizeBytes, sha256: found.sha256, isKnown: expected !== null };
-}
-
-function stopIfAsked(signal: AbortSignal): void {
-  if (!signal.aborted) return;
-  throw new JobError({
-    code: 'JOB_CANCELLED',
-    what: 'The job was stopped.',
-    whatToDo: 'Start it again when you like.',
-  });
 }

@@ -1,7 +1,7 @@
 import { LATHE_FILE_NAME, type LatheFile } from '../../core/contract/lathe-file.ts';
 import type { VerifiedTensor, VerifyResult } from '../../core/contract/results.ts';
 import { serializeError, VerificationError, WorkbenchError, type ErrorCode } from '../../core/errors.ts';
-import type { ByteRange, Kernels } from '../../core/kernels/kernels.ts';
+import type { Kernels } from '../../core/kernels/kernels.ts';
 import { readCodedParts, type CodedPart } from '../../core/methods/lossless/coded-parts.ts';
 import { sourceNameOf } from '../../core/methods/lossless/split-plane-names.ts';
 import type { WorkTools } from '../../core/methods/lossless/work.ts';
@@ -13,7 +13,8 @@ import { nodeFileAccess } from '../engine/node-file-access.ts';
 import { nodeOutputFiles } from '../engine/node-output-files.ts';
 import { startUsage } from '../engine/process-usage.ts';
 import { createProgressTracker, type ProgressTracker } from '../engine/progress-tracker.ts';
-import { checkNothingLost, headerRanges, originalOf, tensorRanges } from './compare-parts.ts';
+import { stopIfAsked } from '../engine/stop-if-asked.ts';
+import { checkNothingLost, headerRanges, originalOf, originalTensors, type OriginalTensors } from './compare-parts.ts';
 import { openCompressed } from './open-compressed.ts';
 import { openSource } from './open-source.ts';
 
@@ -49,11 +50,13 @@ export async function verifyJob(
   const listed = listFiles(model, lathe);
   tracker.expect(sumOf(parts, (part) => part.sizeBytes) + sumOf(listed.files, ({ bytes }) => bytes));
 
+  stopIfAsked(options.signal);
   const faults: WorkbenchError[] = [];
   const files = await hashFiles(model, listed.files, tools, tracker, faults);
   const isAsWritten = lathe !== null && files.every(({ ok }) => ok === true);
-  const tensors = await decodeAll(parts, original && tensorRanges(original), isAsWritten, tools, tracker, faults);
+  const tensors = await decodeAll(parts, original && originalTensors(original), isAsWritten, tools, tracker, faults);
   if (original) await compareRest(model, parts, original, tools, faults);
+  tracker.finish();
   const [fault] = faults;
   return {
     schema: 1,
@@ -115,7 +118,7 @@ async function hashFiles(
 
 async function decodeAll(
   parts: readonly CodedPart[],
-  originals: ReadonlyMap<string, ByteRange> | null,
+  originals: OriginalTensors | null,
   isAsWritten: boolean,
   tools: WorkTools,
   tracker: ProgressTracker,
@@ -155,7 +158,7 @@ async function compareRest(
     (ranges) => () => kernels.compareRanges(ranges.stored, ranges.original, call()),
   );
   const lost = () => {
-    checkNothingLost(parts, tensorRanges(original));
+    checkNothingLost(parts, originalTensors(original));
     return Promise.resolve();
   };
   for (const check of [lost, ...checks]) {

@@ -2,15 +2,27 @@ import { VerificationError } from '../../core/errors.ts';
 import { readCodedParts } from '../../core/methods/lossless/coded-parts.ts';
 import { sourceNameOf } from '../../core/methods/lossless/split-plane-names.ts';
 import type { FinishedWork, SourceFile, WorkContext } from '../../core/methods/lossless/work.ts';
+import { mapBounded } from '../../core/model/bounded-map.ts';
 import { openModel, type OpenedModel, type SafetensorsModel } from '../../core/model/open-model.ts';
 import { quoted } from '../../core/quoted.ts';
 import type { ProgressTracker } from '../engine/progress-tracker.ts';
-import { checkNothingLost, headerRanges, originalOf, tensorRanges } from './compare-parts.ts';
+import { checkNothingLost, headerRanges, originalOf, originalTensors } from './compare-parts.ts';
+
+const STATS_AT_ONCE = 16;
 
 /** Bytes that a verification works through: every tensor decoded, every file of the output hashed. */
 export function verificationBytes(model: OpenedModel, outputFiles: readonly { sizeBytes: number }[]): number {
   const decoded = model.weightFiles.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
   return decoded + outputFiles.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+}
+
+export async function outputSizes(
+  finished: FinishedWork,
+  { folder, access }: WorkContext,
+): Promise<{ sizeBytes: number }[]> {
+  return mapBounded(finished.outputFiles, STATS_AT_ONCE, async (path) => {
+    return { sizeBytes: (await access.stat(`${folder}/${path}`))?.sizeBytes ?? 0 };
+  });
 }
 
 /**
@@ -28,7 +40,7 @@ export async function verifyNewOutput(
   const { model, folder, access, kernels, call } = context;
   const written = await openModel(folder, access, { unfinished: true });
   const parts = await readCodedParts(written, access, shapesOf(model));
-  const originals = tensorRanges(model);
+  const originals = originalTensors(model);
   checkNothingLost(parts, originals);
   for (const part of parts) {
     await part.decode(originalOf(part, originals), context);

@@ -10,7 +10,7 @@ import {
 } from '../../formats/dfloat11/plan-units.ts';
 import { layOutPlainFile, layOutUnitFile, type PlainFileLayout } from '../../formats/dfloat11/unit-file.ts';
 import type { ByteRange, Dfloat11Plan } from '../../kernels/kernels.ts';
-import { isSafetensorsName, isShardIndexName } from '../../model/file-kinds.ts';
+import { isSafetensorsName, isShardIndexName, isSplitPlaneName } from '../../model/file-kinds.ts';
 import type { FolderFile } from '../../model/model-folder.ts';
 import type { ModelTensor } from '../../model/open-model.ts';
 import { quoted } from '../../quoted.ts';
@@ -58,7 +58,7 @@ export function planDfloat11Work(context: WorkContext, recipe: Recipe, step: Enc
         original,
         outputFiles: [
           ...final.units.map(({ file }) => file),
-          ...(final.remainder.length > 0 ? [REMAINDER_FILE] : []),
+          ...(hasRemainder(final) ? [REMAINDER_FILE] : []),
           ...placed.map(({ to }) => to),
           config,
         ],
@@ -69,15 +69,17 @@ export function planDfloat11Work(context: WorkContext, recipe: Recipe, step: Enc
 }
 
 /**
- * The official loader takes every safetensors file at the top as weights, so others get another name. Our own unit files
- * and `lathe.json` keep theirs. The config and shard indexes are not copied: `lathe.json` holds them.
+ * The official loader takes every safetensors file at the top as weights, and split-plane files make a folder one of that
+ * kind, so others get another name. Our own unit files, config and `lathe.json` keep theirs. The config and shard indexes
+ * are not copied: `lathe.json` holds them.
  */
 function placeFiles(plan: UnitPlan, otherFiles: readonly FolderFile[]): PlacedFile[] {
-  const own = new Set(
-    [...plan.units.map(({ file }) => file), REMAINDER_FILE, LATHE_FILE_NAME].map((name) => name.toLowerCase()),
-  );
-  const isTaken = (path: string) =>
-    own.has(path.toLowerCase()) || (!path.includes('/') && isSafetensorsName(path.toLowerCase()));
+  const own = [...plan.units.map(({ file }) => file), REMAINDER_FILE, CONFIG_FILE, LATHE_FILE_NAME];
+  const ownNames = new Set(own.map((name) => name.toLowerCase()));
+  const isTaken = (path: string) => {
+    const name = path.toLowerCase();
+    return ownNames.has(name) || isSplitPlaneName(name) || (!name.includes('/') && isSafetensorsName(name));
+  };
   return placeOtherFiles(
     otherFiles.filter(({ path }) => !isKeptInLatheFile(path)),
     isTaken,
@@ -164,10 +166,10 @@ function remainderItem(plan: UnitPlan, context: WorkContext): WorkItem {
     label: REMAINDER_FILE,
     workBytes: sumOf(plan.remainder, ({ sizeBytes }) => sizeBytes),
     async run(records) {
-      const { remainder } = finalPlan(plan, records);
-      if (remainder.length === 0) return { bytes: null };
+      const final = finalPlan(plan, records);
+      if (!hasRemainder(final)) return { bytes: null };
       const path = await files.prepare(folder, REMAINDER_FILE);
-      const layout = layOutPlainFile(REMAINDER_FILE, remainder);
+      const layout = layOutPlainFile(REMAINDER_FILE, final.remainder);
       await files.setSize(path, layout.fileSizeBytes);
       await writePlain(layout, path, context);
       return { bytes: layout.fileSizeBytes };
@@ -176,6 +178,11 @@ function remainderItem(plan: UnitPlan, context: WorkContext): WorkItem {
       return bytes === null || (await access.stat(`${folder}/${REMAINDER_FILE}`))?.sizeBytes === bytes;
     },
   };
+}
+
+/** A folder must hold a weight file to be a model, if only one without tensors. */
+function hasRemainder({ units, remainder }: UnitPlan): boolean {
+  return units.length === 0 || remainder.length > 0;
 }
 
 function recordOf(unit: PlannedUnit, records: WorkRecords): UnitRecord | undefined {

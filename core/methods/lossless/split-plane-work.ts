@@ -22,7 +22,7 @@ import type { LosslessWork, SourceFile, StoredTensor, WorkContext, WorkItem, Wor
 const GROUP_BYTES = 256 << 20;
 
 type GroupRecord = { tensors: SplitPlaneTensor[]; end: number };
-/** `movedTo` is where the data begin if the header outgrew its reserve; they then stand in a file of their own. */
+/** `isMoved`: the header outgrew its reserve, and header and data stand in a file of another name until the end. */
 type EndRecord = { sha256: string; bytes: number; isMoved: boolean };
 
 /** What the items of one source file share. */
@@ -62,7 +62,11 @@ export function planSplitPlaneWork(context: WorkContext, recipe: Recipe, step: E
     };
   });
   const others = model.indexFile !== null && model.openedAs === 'index' ? [model.indexFile] : [];
-  const isTaken = (path: string) => isSplitPlaneName(path.toLowerCase()) || path.toLowerCase() === LATHE_FILE_NAME;
+  const temporary = new Set(works.map(({ to }) => movedName(to).toLowerCase()));
+  const isTaken = (path: string) => {
+    const name = path.toLowerCase();
+    return isSplitPlaneName(name) || name === LATHE_FILE_NAME || temporary.has(name);
+  };
   const placed = placeOtherFiles(model.otherFiles, isTaken);
   const copies = copyItems(placed, context);
   const fileItems = works.map((work) => [

@@ -148,16 +148,37 @@ pub struct FileLock(#[allow(dead_code, reason = "held for its lifetime")] File);
 impl FileLock {
     /// Takes the lock on a (possibly new) file, or fails at once with [`Status::Locked`].
     pub fn acquire(path: &Path) -> Result<Self> {
-        let output = OutputFile::open(path)?;
-        match output.file.try_lock() {
-            Ok(()) => Ok(Self(output.file)),
-            Err(std::fs::TryLockError::WouldBlock) => {
-                Err(KernelError::new(Status::Locked, format!("\"{}\" is locked by another process", path.display()))
-                    .at_path(path))
+        loop {
+            let output = OutputFile::open(path)?;
+            match output.file.try_lock() {
+                Ok(()) if is_at(&output.file, path) => return Ok(Self(output.file)),
+                // Its last holder removed the file between the two steps: what was locked has no name any more.
+                Ok(()) => {}
+                Err(std::fs::TryLockError::WouldBlock) => {
+                    return Err(KernelError::new(
+                        Status::Locked,
+                        format!("\"{}\" is locked by another process", path.display()),
+                    )
+                    .at_path(path));
+                }
+                Err(std::fs::TryLockError::Error(cause)) => return Err(KernelError::io("lock", path, &cause)),
             }
-            Err(std::fs::TryLockError::Error(cause)) => Err(KernelError::io("lock", path, &cause)),
         }
     }
+}
+
+/// Whether a path (still) leads to this open file.
+#[cfg(unix)]
+fn is_at(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let identity = |metadata: &std::fs::Metadata| (metadata.dev(), metadata.ino());
+    matches!((file.metadata(), path.metadata()), (Ok(ours), Ok(named)) if identity(&ours) == identity(&named))
+}
+
+/// Whether a path (still) leads to this open file: here an open file keeps its name until it is closed.
+#[cfg(not(unix))]
+fn is_at(_file: &File, path: &Path) -> bool {
+    path.exists()
 }
 
 /// Feeds `bytes` bytes of a file from `offset` on to a hash.
@@ -229,4 +250,28 @@ fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> std::io::Result<usize
 #[cfg(windows)]
 fn write_at(file: &File, bytes: &[u8], offset: u64) -> std::io::Result<usize> {
     std::os::windows::fs::FileExt::seek_write(file, bytes, offset)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[cfg(unix)]
+    fn tells_a_file_from_another_that_took_its_name() {
+        let folder = std::env::temp_dir().join(format!("lathe-lock-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let path = folder.join("lock");
+        let first = OutputFile::open(&path).unwrap();
+        assert!(is_at(&first.file, &path));
+        std::fs::remove_file(&path).unwrap();
+        assert!(!is_at(&first.file, &path));
+        let second = FileLock::acquire(&path).unwrap();
+        assert!(!is_at(&first.file, &path));
+        assert!(is_at(&second.0, &path));
+        assert_eq!(FileLock::acquire(&path).unwrap_err().status, Status::Locked);
+        drop(second);
+        FileLock::acquire(&path).unwrap();
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
 }

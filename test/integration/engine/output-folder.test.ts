@@ -1,0 +1,144 @@
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+import { describe, expect, it } from 'vitest';
+import { errorOf } from '../../helpers/error-of.ts';
+import { newFolderOf, openOutputFolder, refuseExistingOutput } from '../../../workers/engine/output-folder.ts';
+import { hookedKernels, useWorkplace } from './engine-fixture.ts';
+
+const place = useWorkplace();
+const kernels = hookedKernels(() => undefined);
+const RUN = { runId: 'run-1', command: 'compress' };
+
+/** A finished output that waits for its place. */
+async function fill(output: string, content: string) {
+  const folder = await openOutputFolder(output, kernels);
+  await folder.begin(RUN);
+  writeFileSync(join(newFolderOf(output), 'file'), content);
+  return folder;
+}
+
+function contentOf(output: string): string {
+  return readFileSync(join(output, 'file'), 'utf8');
+}
+
+describe('an output folder', () => {
+  it('takes its place whole, also over an old or an empty one, and leaves nothing beside it', async () => {
+    const output = place().at('deep/out');
+    await (await fill(output, 'first')).commit();
+    expect(contentOf(output)).toBe('first');
+    await (await fill(output, 'second')).commit();
+    expect(contentOf(output)).toBe('second');
+    rmSync(join(output, 'file'));
+    await (await fill(output, 'third')).commit();
+    expect(contentOf(output)).toBe('third');
+    expect(readdirSync(place().at('deep'))).toEqual(['out']);
+  });
+
+  it('can be left and opened again, which tells whose work is found there', async () => {
+    const output = place().at('out');
+    (await fill(output, 'half')).leave();
+    const again = await openOutputFolder(output, kernels);
+    expect(again.unfinished).toEqual(RUN);
+    expect(await again.hasNewFolder()).toBe(true);
+    await again.commit();
+    expect(contentOf(output)).toBe('half');
+  });
+
+  it('is held by one run at a time', async () => {
+    const folder = await fill(place().at('out'), 'mine');
+    const error = await errorOf(() => openOutputFolder(place().at('out'), kernels));
+    expect(error.code).toBe('JOB_OUTPUT_BUSY');
+    await folder.commit();
+    expect(contentOf(place().at('out'))).toBe('mine');
+  });
+
+  it('puts the old output back after a crash between the two renames, and can then still be finished', async () => {
+    const output = place().at('out');
+    (await fill(output, 'new')).leave();
+    place().write('out.lathe-partial/old', { file: 'old' });
+    const again = await openOutputFolder(output, kernels);
+    expect(contentOf(output)).toBe('old');
+    await again.commit();
+    expect(contentOf(output)).toBe('new');
+    expect(existsSync(`${output}.lathe-partial`)).toBe(false);
+  });
+
+  it('is finished over what a crash has left of an older output', async () => {
+    const output = place().at('out');
+    place().write('out', { file: 'second' });
+    place().write('out.lathe-partial', { 'old/file': 'first', 'run.json': JSON.stringify(RUN) });
+    await (await fill(output, 'third')).commit();
+    expect(contentOf(output)).toBe('third');
+    expect(existsSync(`${output}.lathe-partial`)).toBe(false);
+  });
+
+  it('removes whatever else lies in its partial folder, and that folder', async () => {
+    const output = place().at('out');
+    place().write('out.lathe-partial', { 'run.json.tmp': '{', 'new/deep/file': 'x', 'mine/file': 'y' });
+    await (await openOutputFolder(output, kernels)).discard();
+    expect(readdirSync(place().folder)).toEqual([]);
+  });
+
+  it('takes a run file that was torn for none', async () => {
+    for (const text of ['', '{"runId": "a"', '{"runId": 1, "command": "compress"}', 'null']) {
+      place().write('out.lathe-partial', { 'run.json': text });
+      const folder = await openOutputFolder(place().at('out'), kernels);
+      expect(folder.unfinished).toBeNull();
+      folder.leave();
+    }
+  });
+
+  it('goes twice without touching the next run that began there', async () => {
+    const output = place().at('out');
+    const first = await fill(output, 'first');
+    await first.commit();
+    const second = await fill(output, 'second');
+    await first.discard();
+    first.leave();
+    expect((await errorOf(() => openOutputFolder(output, kernels))).code).toBe('JOB_OUTPUT_BUSY');
+    await second.commit();
+    expect(contentOf(output)).toBe('second');
+  });
+
+  it('is never held twice while many runs come and go', async () => {
+    const output = place().at('out');
+    let holders = 0;
+    let turns = 0;
+    async function contend(seed: number): Promise<void> {
+      for (let turn = 0; turn < 40; turn++) {
+        try {
+          const folder = await openOutputFolder(output, kernels);
+          holders += 1;
+          turns += 1;
+          expect(holders).toBe(1);
+          await folder.begin({ runId: `${seed}-${turn}`, command: 'compress' });
+          await wait((seed * turn) % 3);
+          expect(existsSync(newFolderOf(output))).toBe(true);
+          holders -= 1;
+          await folder.discard();
+        } catch (error) {
+          if ((error as { code?: string }).code !== 'JOB_OUTPUT_BUSY') throw error;
+          await wait(1);
+        }
+      }
+    }
+    await Promise.all(Array.from({ length: 8 }, (_, seed) => contend(seed)));
+    expect(turns).toBeGreaterThan(8);
+    expect(readdirSync(place().folder)).toEqual([]);
+  });
+});
+
+describe('an existing output', () => {
+  it('is refused unless it is empty or may be replaced, links to nothing among them', async () => {
+    mkdirSync(place().at('empty'));
+    place().write('full', { file: '' });
+    symlinkSync(place().at('nowhere'), place().at('link'));
+    await refuseExistingOutput(place().at('none'), false);
+    await refuseExistingOutput(place().at('empty'), false);
+    await refuseExistingOutput(place().at('full'), true);
+    for (const name of ['full', 'link']) {
+      expect((await errorOf(() => refuseExistingOutput(place().at(name), false))).code).toBe('JOB_OUTPUT_EXISTS');
+    }
+  });
+});
