@@ -3,7 +3,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { errorOf } from '../../helpers/error-of.ts';
 import { bundleDoor, startNode } from './bundle-door.ts';
-import { bytesOf, kernels, makeSparse, sampleTensors, useFolder } from './kernels-fixture.ts';
+import { bytesOf, kernels, sampleTensors, useFolder } from './kernels-fixture.ts';
 
 const at = useFolder();
 
@@ -54,15 +54,6 @@ test('a comparison names file and byte of the first difference', async () => {
     code: 'VERIFY_FAILED',
     where: { file: at('b'), byteOffset: 2_345_678 },
   });
-});
-
-test('progress grows and ends at the bytes worked through', async () => {
-  const big = makeSparse(at('sparse'), 2 ** 29);
-  const seen: number[] = [];
-  await kernels.digestFile(big.path, { threads: 1, onProgress: (doneBytes) => seen.push(doneBytes) });
-  expect(seen.length).toBeGreaterThan(2);
-  expect(seen).toEqual([...seen].sort((a, b) => a - b));
-  expect(seen.at(-1)).toBe(big.sizeBytes);
 });
 
 test('a lock is held by one, in this process and others, and set free by release or death', async () => {

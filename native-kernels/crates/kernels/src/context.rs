@@ -34,7 +34,7 @@ impl Control {
         self.done_bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// Original bytes worked through so far. A call that reads its source in two passes counts both.
+    /// Original bytes worked through so far; at the end the source's length, also of a call that reads it in two passes.
     pub fn done_bytes(&self) -> u64 {
         self.done_bytes.load(Ordering::Relaxed)
     }

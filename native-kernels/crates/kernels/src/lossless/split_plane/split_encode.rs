@@ -25,7 +25,7 @@ const HELD_SOURCE_BYTES: u64 = 16 << 20;
 /// Codes a tensor into blobs at `data_start + offset` and following multiples of 64 of `output`.
 ///
 /// `source` is the tensor's bytes, `offset` (a multiple of 64) counts from `data_start`. `also_hash` is fed the same
-/// bytes in order. Progress advances by exactly the source's length. Memory: at most about 64 MiB at two threads.
+/// bytes in order. Progress advances by exactly the source's length.
 ///
 /// Fails with [`crate::Status::BadArgument`] if the source is not whole elements or `offset` is not aligned, and with
 /// [`crate::Status::SourceChanged`] if the source is seen to change between the passes (a change may also go unseen here; the
