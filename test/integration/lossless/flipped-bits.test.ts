@@ -3,6 +3,7 @@ import {
   ftruncateSync,
   mkdirSync,
   openSync,
+  readFileSync,
   closeSync,
   readSync,
   rmSync,
@@ -69,6 +70,16 @@ describe.each<Codec>(['dfloat11', 'split-plane'])(`a %s folder with one bit chan
     }
   }
 
+  /** Flips the bit for as long as `look` takes. */
+  async function withFlip(folder: string, flip: Flip, look: () => Promise<void>): Promise<void> {
+    apply(folder, flip);
+    try {
+      await look();
+    } finally {
+      apply(folder, flip);
+    }
+  }
+
   function apply(folder: string, { file, offset, bit }: Flip): void {
     const handle = openSync(join(folder, file), 'r+');
     const byte = Buffer.alloc(1);
@@ -106,9 +117,9 @@ describe.each<Codec>(['dfloat11', 'split-plane'])(`a %s folder with one bit chan
       for (let count = 0; count < FLIPS; count++) {
         const flip = draw(sound);
         const what = `flip ${count}: bit ${flip.bit} of byte ${flip.offset} of ${flip.file}`;
-        apply(sound, flip);
-        expect([EXIT.input, EXIT.verification], what).toContain(await verify(sound, what));
-        apply(sound, flip);
+        await withFlip(sound, flip, async () => {
+          expect([EXIT.input, EXIT.verification], what).toContain(await verify(sound, what));
+        });
       }
       expect(await verify(sound, 'sound again')).toBe(EXIT.done);
     },
@@ -121,16 +132,16 @@ describe.each<Codec>(['dfloat11', 'split-plane'])(`a %s folder with one bit chan
       for (let count = 0; count < FLIPS; count++) {
         const flip = draw(bare);
         const what = `flip ${count}: bit ${flip.bit} of byte ${flip.offset} of ${flip.file}`;
-        apply(bare, flip);
-        await verify(bare, what);
-        if (count % 8 === 0) {
-          const options = { output: restored, force: true, dtype: null, maxShardBytes: null };
-          await exitCode(async (signal) => {
-            await engine.restore({ ...jobOptions(signal), model: bare, ...options });
-            return {};
-          }, what);
-        }
-        apply(bare, flip);
+        await withFlip(bare, flip, async () => {
+          await verify(bare, what);
+          if (count % 8 === 0) {
+            const options = { output: restored, force: true, dtype: null, maxShardBytes: null };
+            await exitCode(async (signal) => {
+              await engine.restore({ ...jobOptions(signal), model: bare, ...options });
+              return {};
+            }, what);
+          }
+        });
       }
     },
     20 * MINUTE_MS,
@@ -176,22 +187,31 @@ describe.each<Codec>(['dfloat11', 'split-plane'])(`a %s folder with one bit chan
     }
   });
 
+  it('in the key of config.json that tells its kind makes verify end with exit code 3 or 5', async () => {
+    const text = readFileSync(join(sound, 'config.json'), 'utf8');
+    const offset = Math.max(0, text.indexOf('dfloat11_config'));
+    const flip = { file: 'config.json', offset: offset + 7, bit: 1 };
+    await withFlip(sound, flip, async () => {
+      expect([EXIT.input, EXIT.verification]).toContain(await verify(sound, 'key'));
+    });
+  });
+
   it('is refused by the program with one JSON document and no trace of a crash', async () => {
     const place = new CompressPlace(sound, codec);
     mkdirSync(place.home);
     for (let count = 0; count < PROGRAM_FLIPS; count++) {
       const flip = draw(sound);
       const what = `bit ${flip.bit} of byte ${flip.offset} of ${flip.file}`;
-      apply(sound, flip);
-      const run = await place.run(['verify', sound]);
-      expect([EXIT.input, EXIT.verification], `${what}: ${run.stdout}${run.stderr}`).toContain(run.code);
-      expect(run.json<{ error: unknown }>().error, what).toBeDefined();
-      const restore = await place.run(['restore', sound, '-o', place.output]);
-      if (restore.code === 0) expect(snapshotOf(place.output), what).toEqual(snapshotOf(model));
-      else expect([EXIT.input, EXIT.verification], `${what}: ${restore.stdout}`).toContain(restore.code);
-      rmSync(place.output, { recursive: true, force: true });
-      expect(place.leftovers(), what).toEqual([]);
-      apply(sound, flip);
+      await withFlip(sound, flip, async () => {
+        const run = await place.run(['verify', sound]);
+        expect([EXIT.input, EXIT.verification], `${what}: ${run.stdout}${run.stderr}`).toContain(run.code);
+        expect(run.json<{ error: unknown }>().error, what).toBeDefined();
+        const restore = await place.run(['restore', sound, '-o', place.output]);
+        if (restore.code === 0) expect(snapshotOf(place.output), what).toEqual(snapshotOf(model));
+        else expect([EXIT.input, EXIT.verification], `${what}: ${restore.stdout}`).toContain(restore.code);
+        rmSync(place.output, { recursive: true, force: true });
+        expect(place.leftovers(), what).toEqual([]);
+      });
     }
     place.remove();
   });

@@ -9,7 +9,7 @@ import { writeMixedModel } from './mixed-model.ts';
 
 /** Every call takes two processes; the full sweep takes minutes, so it runs on request. */
 const takesEvery = process.env['LATHE_EVERY_FAULT'] === '1';
-const SAMPLES = 20;
+const SAMPLES = 14;
 const MINUTE_MS = 60_000;
 const WHICH = takesEvery ? 'every one' : `${SAMPLES} and all renames; LATHE_EVERY_FAULT=1 takes every one`;
 
