@@ -18,7 +18,7 @@ export async function openCompressed(path: string): Promise<{ model: OpenedModel
   if (model.kind !== 'safetensors') return { model, lathe };
   // Without its config a DFloat11 folder looks like any other.
   for (const file of lathe?.output.files ?? []) {
-    if ((await nodeFileAccess.stat(`${model.root}/${file.path}`)) === null) throw missing(file.path);
+    if ((await nodeFileAccess.stat(`${model.root}/${file.path}`)) === null) throw missingFile(file.path);
   }
   throw new ModelError({
     code: 'MODEL_NOT_COMPRESSED',
@@ -28,7 +28,8 @@ export async function openCompressed(path: string): Promise<{ model: OpenedModel
   });
 }
 
-function missing(file: string): ModelError {
+/** For a file that the folder's `lathe.json` names. */
+export function missingFile(file: string): ModelError {
   return new ModelError({
     code: 'MODEL_SHARD_MISSING',
     what: `"lathe.json" names ${quoted(file)}, which is not in the folder.`,

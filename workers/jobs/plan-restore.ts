@@ -1,5 +1,5 @@
 import { LATHE_FILE_NAME, type LatheFile } from '../../core/contract/lathe-file.ts';
-import { FormatError } from '../../core/errors.ts';
+import { FormatError, ModelError } from '../../core/errors.ts';
 import type { CodedPart } from '../../core/methods/lossless/coded-parts.ts';
 import {
   newWeightFiles,
@@ -12,6 +12,7 @@ import { quoted } from '../../core/quoted.ts';
 import { encodeUtf8 } from '../../core/utf8.ts';
 import { fromBase64 } from '../engine/lathe-json.ts';
 import { nodeFileAccess } from '../engine/node-file-access.ts';
+import { missingFile } from './open-compressed.ts';
 
 /** Everything that a restored folder will hold. */
 export interface RestorePlan {
@@ -29,7 +30,8 @@ export interface RestorePlan {
  * Plans which files come out of a compressed folder.
  *
  * @param lathe the folder's `lathe.json`, if it has one
- * @throws FormatError FORMAT_LATHE_JSON_INVALID, and as the parsers of headers
+ * @throws FormatError FORMAT_LATHE_JSON_INVALID, and as the parsers of headers; ModelError MODEL_SHARD_MISSING,
+ * MODEL_NAME_COLLISION
  */
 export async function planRestore(
   model: OpenedModel,
@@ -37,7 +39,19 @@ export async function planRestore(
   parts: readonly CodedPart[],
   maxShardBytes: number | null,
 ): Promise<RestorePlan> {
-  if (lathe) return planByLatheFile(model, lathe);
+  const plan = lathe
+    ? await planByLatheFile(model, lathe, maxShardBytes)
+    : await planByFiles(model, parts, maxShardBytes);
+  checkPaths(plan);
+  return plan;
+}
+
+/** For a folder without `lathe.json`. */
+async function planByFiles(
+  model: OpenedModel,
+  parts: readonly CodedPart[],
+  maxShardBytes: number | null,
+): Promise<RestorePlan> {
   if (model.kind === 'split-plane') {
     return {
       weightFiles: await splitPlaneWeightFiles(model, nodeFileAccess),
@@ -64,7 +78,11 @@ export async function planRestore(
   };
 }
 
-async function planByLatheFile(model: OpenedModel, lathe: LatheFile): Promise<RestorePlan> {
+async function planByLatheFile(
+  model: OpenedModel,
+  lathe: LatheFile,
+  maxShardBytes: number | null,
+): Promise<RestorePlan> {
   const weightFiles =
     model.kind === 'split-plane'
       ? await splitPlaneWeightFiles(model, nodeFileAccess)
@@ -78,7 +96,7 @@ async function planByLatheFile(model: OpenedModel, lathe: LatheFile): Promise<Re
     texts: [],
     emptyFolders: lathe.source.emptyFolders,
     isWhole: true,
-    notes: [],
+    notes: maxShardBytes === null ? [] : ['The original files come back as they were: no size of shards applies.'],
   };
   for (const { path, bytes, sha256 } of lathe.source.files) {
     const weight = weights.get(path);
@@ -86,7 +104,9 @@ async function planByLatheFile(model: OpenedModel, lathe: LatheFile): Promise<Re
     if (weight) plan.weightFiles.push({ ...weight, sha256 });
     else if (text) plan.texts.push({ path, bytes: text, sha256 });
     else {
-      const from = `${model.root}/${renamed.get(path) ?? path}`;
+      const stored = renamed.get(path) ?? path;
+      const from = `${model.root}/${stored}`;
+      if ((await nodeFileAccess.stat(from))?.kind !== 'file') throw missingFile(stored);
       plan.copies.push({ from, to: path, sizeBytes: bytes, sha256 });
     }
     weights.delete(path);
@@ -98,6 +118,38 @@ async function planByLatheFile(model: OpenedModel, lathe: LatheFile): Promise<Re
     what: `The weights of ${quoted(stranger)} are stored, but "lathe.json" does not name that file.`,
     where: { file: LATHE_FILE_NAME },
     whatToDo: 'Get the compressed folder again, lathe.json included.',
+  });
+}
+
+/** No file may be written over another, or stand where a folder is meant. */
+function checkPaths({ weightFiles, copies, texts, emptyFolders }: RestorePlan): void {
+  const paths = [
+    ...weightFiles.map(({ path }) => path),
+    ...copies.map(({ to }) => to),
+    ...texts.map(({ path }) => path),
+  ];
+  const files = new Set<string>();
+  for (const path of paths) {
+    if (files.has(path)) throw collision(path, 'as the name of two files');
+    files.add(path);
+  }
+  for (const path of [...paths.map(folderOf), ...emptyFolders]) {
+    for (let folder = path; folder !== ''; folder = folderOf(folder)) {
+      if (files.has(folder)) throw collision(folder, 'as a file and as a folder');
+    }
+  }
+}
+
+function folderOf(path: string): string {
+  return path.slice(0, Math.max(0, path.lastIndexOf('/')));
+}
+
+function collision(path: string, found: string): ModelError {
+  return new ModelError({
+    code: 'MODEL_NAME_COLLISION',
+    what: `${quoted(path)} would come back twice, ${found}.`,
+    where: { file: path },
+    whatToDo: 'Keep the files of one model only in the compressed folder.',
   });
 }
 

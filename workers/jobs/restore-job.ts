@@ -1,13 +1,13 @@
 import { LATHE_FILE_NAME, type LatheFile } from '../../core/contract/lathe-file.ts';
 import type { RestoredFile, RestoreResult } from '../../core/contract/results.ts';
 import { JobError, UsageError, VerificationError } from '../../core/errors.ts';
-import type { Kernels } from '../../core/kernels/kernels.ts';
+import type { ByteRange, Kernels } from '../../core/kernels/kernels.ts';
 import { readCodedParts, type CodedPart } from '../../core/methods/lossless/coded-parts.ts';
 import { placeTensors } from '../../core/methods/lossless/restored-files.ts';
 import type { WorkTools } from '../../core/methods/lossless/work.ts';
+import { walkModelFolder } from '../../core/model/model-folder.ts';
 import { quoted } from '../../core/quoted.ts';
 import type { RestoreOptions } from '../engine/job-options.ts';
-import { syncFolder } from '../engine/durable-files.ts';
 import { fitThreads } from '../engine/memory-limit.ts';
 import { nodeFileAccess } from '../engine/node-file-access.ts';
 import { nodeOutputFiles } from '../engine/node-output-files.ts';
@@ -37,6 +37,8 @@ export async function restoreJob(options: RestoreOptions, kernels: Kernels): Pro
   await refuseExistingOutput(output, force);
   const parts = await readCodedParts(model, nodeFileAccess, shapesIn(lathe));
   const plan = await planRestore(model, lathe, parts, options.maxShardBytes);
+  // Before anything is written: sizes from a file that may be hostile must be those of what is stored.
+  const places = placeTensors(plan.weightFiles, parts, newFolderOf(output));
   const threads = fitThreads(kernels, options.threads, model.tensors.length, options.memoryLimitBytes);
   const tracker = createProgressTracker(threads, signal, onEvent);
   const tools: WorkTools = { kernels, files: nodeOutputFiles, access: nodeFileAccess, call: () => tracker.call() };
@@ -53,7 +55,7 @@ export async function restoreJob(options: RestoreOptions, kernels: Kernels): Pro
   }
   try {
     await place.begin({ runId: newRunId(), command: 'restore' });
-    const files = await writeFiles(plan, parts, newFolderOf(output), tools, tracker);
+    const files = await writeFiles(plan, parts, places, newFolderOf(output), tools, tracker);
     stopIfAsked(signal);
     await place.commit();
     tracker.finish();
@@ -101,6 +103,7 @@ type WrittenFile = RestoredFile & { isKnown: boolean };
 async function writeFiles(
   plan: RestorePlan,
   parts: readonly CodedPart[],
+  places: ReadonlyMap<string, ByteRange>,
   folder: string,
   tools: WorkTools,
   tracker: ProgressTracker,
@@ -116,7 +119,6 @@ async function writeFiles(
     await files.setSize(target, sizeBytes);
     await files.writeAt(target, header, 0);
   }
-  const places = placeTensors(plan.weightFiles, parts, folder);
   for (const part of parts) {
     const ranges = part.tensors.flatMap(({ name }) => places.get(name) ?? []);
     await part.decode({ kind: 'write', ranges }, tools);
@@ -142,8 +144,22 @@ async function writeFiles(
     written.push(checked(path, await kernels.digestFile(target, call()), sha256));
   }
   for (const path of plan.emptyFolders) await files.makeFolder(`${folder}/${path}`);
-  await syncFolder(folder);
+  await checkNothingVanished(written, folder);
   return written.sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+/** File systems that take capitals for small letters have one place for two names. */
+async function checkNothingVanished(written: readonly WrittenFile[], folder: string): Promise<void> {
+  const { files } = await walkModelFolder(folder, nodeFileAccess);
+  const found = new Map(files.map(({ path, sizeBytes }) => [path, sizeBytes]));
+  const lost = written.find(({ name, bytes }) => found.get(name) !== bytes);
+  if (!lost) return;
+  throw new VerificationError({
+    code: 'VERIFY_FAILED',
+    what: `The restored ${quoted(lost.name)} is not there any more, or not whole.`,
+    where: { file: lost.name },
+    whatToDo: 'Restore to a file system that tells capitals from small letters, and let nothing change the output.',
+  });
 }
 
 function checked(name: string, found: { sizeBytes: number; sha256: string }, expected: string | null): WrittenFile {

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach } from 'vitest';
 import type { JobEvent } from '../../../core/contract/progress.ts';
 import { recipeSchema, type Recipe } from '../../../core/contract/recipe.ts';
+import { ResourceError } from '../../../core/errors.ts';
 import type { Kernels } from '../../../core/kernels/kernels.ts';
 import { loadKernels } from '../../../native-kernels/index.ts';
 import { openEngine, type CompressOptions, type Engine, type JobOptions } from '../../../workers/engine/index.ts';
@@ -115,7 +116,7 @@ export function useWorkplace(): () => Workplace {
   };
 }
 
-export type KernelName = keyof Kernels;
+type KernelName = keyof Kernels;
 
 /** The kernels, with a hook that is called before each call of them; what it throws is what the call throws. */
 export function hookedKernels(before: (name: KernelName, args: readonly unknown[]) => void | Promise<void>): Kernels {
@@ -128,4 +129,22 @@ export function hookedKernels(before: (name: KernelName, args: readonly unknown[
       };
     },
   });
+}
+
+/** These do nothing that could be stopped. */
+const INSTANT: readonly KernelName[] = ['describe', 'memoryBytes', 'lockFile', 'createDigest', 'predictDfloat11'];
+
+/** Calls `act` before the call of this number, counted from 1; `calls` tells which there were. */
+export function kernelsWith(at: number, act: (name: KernelName) => void): { kernels: Kernels; calls: KernelName[] } {
+  const calls: KernelName[] = [];
+  const kernels = hookedKernels((name) => {
+    if (INSTANT.includes(name)) return;
+    calls.push(name);
+    if (calls.length === at) act(name);
+  });
+  return { kernels, calls };
+}
+
+export function diskError(): ResourceError {
+  return new ResourceError({ code: 'FILE_IO', what: 'The disk is gone.', whatToDo: 'Look for it.' });
 }
