@@ -9,6 +9,7 @@ import type {
   DecodeTarget,
   Dfloat11Fields,
   Dfloat11Plan,
+  FileChecksum,
   FileDigest,
   FileLock,
   GgmlFigures,
@@ -33,6 +34,8 @@ export interface Addon {
   lockFile(path: string): FileLock;
   feedDigest(digest: RunningDigest, source: ByteRange, threads: number, control: CallControl): Promise<void>;
   digestFile(path: string, threads: number, control: CallControl): Promise<FileDigest>;
+  digestFiles(paths: string[], threads: number, control: CallControl): Promise<FileDigest[]>;
+  checksumFile(path: string, threads: number, control: CallControl): Promise<FileChecksum>;
   copyFile(from: string, to: string, threads: number, control: CallControl): Promise<FileDigest>;
   copyRange(from: ByteRange, to: string, toOffset: number, threads: number, control: CallControl): Promise<void>;
   compareRanges(decoded: ByteRange, original: ByteRange, threads: number, control: CallControl): Promise<void>;

@@ -73,6 +73,8 @@ function wrap(addon: Addon): Kernels {
     feedDigest: (digest, range, options) =>
       call(options, (control) => addon.feedDigest(digest, range, options.threads, control)),
     digestFile: (path, options) => call(options, (control) => addon.digestFile(path, options.threads, control)),
+    digestFiles: (paths, options) => call(options, (control) => addon.digestFiles(paths, options.threads, control)),
+    checksumFile: (path, options) => call(options, (control) => addon.checksumFile(path, options.threads, control)),
     copyFile: (from, to, options) => call(options, (control) => addon.copyFile(from, to, options.threads, control)),
     copyRange: (from, to, toOffsetBytes, options) =>
       call(options, (control) => addon.copyRange(from, to, toOffsetBytes, options.threads, control)),

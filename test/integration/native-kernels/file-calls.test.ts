@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { errorOf } from '../../helpers/error-of.ts';
 import { bundleDoor, startNode } from './bundle-door.ts';
-import { bytesOf, kernels, sampleTensors, useFolder } from './kernels-fixture.ts';
+import { BINARY, bytesOf, kernels, sampleTensors, useFolder } from './kernels-fixture.ts';
 
 const at = useFolder();
 
@@ -33,6 +34,30 @@ test('digests, copies and compares whole files and ranges', async () => {
   const copied = { path: at('range'), offsetBytes: 1000, sizeBytes: largest.sizeBytes };
   expect(bytesOf(copied).equals(bytesOf(largest))).toBe(true);
   await kernels.compareRanges(copied, largest, { threads: 1 });
+});
+
+test('digests several files at once, in their order', async () => {
+  const paths = [largest.path, BINARY, fileURLToPath(import.meta.url), largest.path];
+  const expected = await Promise.all(paths.map((path) => kernels.digestFile(path, { threads: 1 })));
+  for (const threads of [1, 2, 5]) {
+    const seen: number[] = [];
+    const options = { threads, onProgress: (doneBytes: number) => seen.push(doneBytes) };
+    expect(await kernels.digestFiles(paths, options)).toEqual(expected);
+    expect(seen.at(-1)).toBe(expected.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0));
+  }
+  expect(await kernels.digestFiles([], { threads: 2 })).toEqual([]);
+  const missing = await errorOf(() => kernels.digestFiles([BINARY, at('missing')], { threads: 2 }));
+  expect(missing).toMatchObject({ code: 'FILE_NOT_FOUND', where: { file: at('missing') } });
+});
+
+test('a checksum is that of the whole file', async () => {
+  writeFileSync(at('abc'), 'abc');
+  expect(await kernels.checksumFile(at('abc'), { threads: 1 })).toEqual({ sizeBytes: 3, xxh3: '78af5f94892f3950' });
+  const { sizeBytes, xxh3 } = await kernels.checksumFile(largest.path, { threads: 1 });
+  const output = { path: at('coded'), dataStart: 0, offset: 0 };
+  const whole = { path: largest.path, offsetBytes: 0, sizeBytes };
+  const { planes } = await kernels.encodeSplitPlane([whole], 'bytes', 'raw', output, null, { threads: 1 });
+  expect(planes[0]?.xxh3).toBe(xxh3);
 });
 
 test('a copy over a longer file has the length of its original', async () => {

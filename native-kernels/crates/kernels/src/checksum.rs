@@ -71,7 +71,12 @@ impl Sha256Stream {
 
 /// Appends the same bytes to two streams, at nearly the cost of one where the processor has SHA instructions.
 pub fn update_both(first: &mut Sha256Stream, second: &mut Sha256Stream, bytes: &[u8]) {
-    let (mut a, mut b) = (first.complete_waiting(bytes), second.complete_waiting(bytes));
+    update_pair(first, bytes, second, bytes);
+}
+
+/// Appends bytes to two streams, side by side as far as both have some.
+pub fn update_pair(first: &mut Sha256Stream, a: &[u8], second: &mut Sha256Stream, b: &[u8]) {
+    let (mut a, mut b) = (first.complete_waiting(a), second.complete_waiting(b));
     // In pieces of the first cache level: the streams lie at different places in the bytes.
     const PIECE_BLOCKS: usize = 256;
     loop {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use lathe_kernels::checksum::Sha256Stream;
+use lathe_kernels::checksum::{Sha256Stream, Xxh3Stream};
 use lathe_kernels::cpu::Backend;
 use lathe_kernels::files::{self, FileLock, InputFile, OutputFile, Target};
 use lathe_kernels::{Context, KernelError, Status};
@@ -107,6 +107,35 @@ pub fn digest_file(path: String, threads: u32, control: &CallControl) -> Result<
         let (bytes, mut hash) = (input.size()?, Sha256Stream::default());
         files::hash_range(&context, &input, 0, bytes, &mut hash)?;
         Ok(JsDigest { size_bytes: bytes as i64, sha256: hash.hex() })
+    }))
+}
+
+#[napi]
+pub fn digest_files(paths: Vec<String>, threads: u32, control: &CallControl) -> Result<AsyncTask<Work<Vec<JsDigest>>>> {
+    let context = control.context(threads)?;
+    Ok(Work::task(move || {
+        let hashes = files::hash_files(&context, &paths)?;
+        Ok(hashes.into_iter().map(|hash| JsDigest { size_bytes: hash.bytes as i64, sha256: hash.sha256 }).collect())
+    }))
+}
+
+#[napi(object)]
+pub struct JsChecksum {
+    pub size_bytes: i64,
+    pub xxh3: String,
+}
+
+#[napi]
+pub fn checksum_file(path: String, threads: u32, control: &CallControl) -> Result<AsyncTask<Work<JsChecksum>>> {
+    let context = control.context(threads)?;
+    Ok(Work::task(move || {
+        let input = InputFile::open(Path::new(&path))?;
+        let (bytes, mut xxh3) = (input.size()?, Xxh3Stream::default());
+        files::for_each_part(&context, &input, 0, bytes, |_, part| {
+            xxh3.update(part);
+            Ok(())
+        })?;
+        Ok(JsChecksum { size_bytes: bytes as i64, xxh3: xxh3.hex() })
     }))
 }
 
