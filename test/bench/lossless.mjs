@@ -1,11 +1,12 @@
 /**
- * `npm run bench -- lossless [--quick] [--only PART,PART…] [--folder DIR]`: speed, size and memory of both lossless codecs
+ * `npm run bench -- lossless [--quick] [--only PART,PART…] [--folder DIR] [--report]`: speed, size and memory of both lossless codecs
  * beside a memory copy, zstd, ZipNN and the DFloat11 package's own loop.
  *
  * Parts: kernels, sample, processes, large, scaling, memory, starts, python. Everything is decoded and compared before it
  * is timed. Tables go to the terminal, all figures to bench-results/lossless.json. `--quick` leaves out what takes minutes
  * (large, scaling, memory) and repeats less. Works below DIR (default: /dev/shm if it has room, else the temporary folder);
- * the large model lies in the temporary folder always. About 12 GiB of disk for the memory part.
+ * the large model lies in the temporary folder always, and takes about 12 GiB there. `--report` puts the tables into
+ * docs/benchmarks/lossless.md.
  */
 import { existsSync, mkdirSync, mkdtempSync, rmSync, statfsSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -28,6 +29,7 @@ import {
   scalingTable,
   seconds,
 } from './lossless/report-tables.mjs';
+import { writeReport } from './lossless/write-report.mjs';
 import { measureProcesses, measureScaling } from './lossless/whole-processes.mjs';
 
 const PARTS = ['kernels', 'sample', 'processes', 'large', 'scaling', 'memory', 'starts', 'python'];
@@ -40,12 +42,22 @@ const MEMORY_LIMITS = [null, '256MiB'];
 
 function parseOptions() {
   const { values } = parseArgs({
-    options: { quick: { type: 'boolean' }, only: { type: 'string' }, folder: { type: 'string' } },
+    options: {
+      quick: { type: 'boolean' },
+      only: { type: 'string' },
+      folder: { type: 'string' },
+      report: { type: 'boolean' },
+    },
   });
   const asked = values.only?.split(',') ?? PARTS.filter((part) => !values.quick || !SLOW_PARTS.includes(part));
   const unknown = asked.find((part) => !PARTS.includes(part));
   if (unknown !== undefined) throw new Stop(`"${unknown}" is not a part. Parts: ${PARTS.join(', ')}`);
-  return { parts: new Set(asked), runs: values.quick ? 3 : 7, folder: values.folder ?? fastFolder() };
+  return {
+    parts: new Set(asked),
+    runs: values.quick ? 3 : 7,
+    folder: values.folder ?? fastFolder(),
+    report: values.report === true,
+  };
 }
 
 /** Memory rather than disk, so that both sides of a comparison meet the same files and no disk. */
@@ -67,7 +79,7 @@ async function hasZstd() {
 }
 
 async function bench() {
-  const { parts, runs, folder } = parseOptions();
+  const { parts, runs, folder, report } = parseOptions();
   const work = mkdtempSync(join(folder, 'lathe-bench-'));
   const diskWork = mkdtempSync(join(tmpdir(), 'lathe-bench-'));
   function removeAll() {
@@ -156,6 +168,7 @@ async function bench() {
   const document = { schema: 1, machine, folder, runs, results, goals, tables };
   writeFileSync(inRepository('bench-results/lossless.json'), `${JSON.stringify(document, null, 1)}\n`);
   console.log('All figures: bench-results/lossless.json');
+  if (report) writeReport(document);
 }
 
 async function largestTensor(work, model) {
