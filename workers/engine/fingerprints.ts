@@ -1,6 +1,5 @@
 /** What makes two runs the same: model files, recipe and program version. */
 import { stat } from 'node:fs/promises';
-import type { Recipe } from '../../core/contract/recipe.ts';
 import { ModelError, UsageError } from '../../core/errors.ts';
 import type { OpenedModel } from '../../core/model/open-model.ts';
 import { wrapFileErrors } from './file-errors.ts';
@@ -8,15 +7,16 @@ import { sha256Hex } from './lathe-json.ts';
 
 export interface Fingerprints {
   version: string;
-  /** SHA-256 of the recipe with every default filled in. */
+  /** SHA-256 of the recipe (of an evaluation: its arguments) with every default filled in. */
   recipe: string;
-  modelRoot: string;
+  /** Absolute: the folder, or the file that was named in it. */
+  model: string;
   /** [path, bytes, time of last change in ms] of every source file. */
   modelFiles: [path: string, bytes: number, modifiedMs: number][];
 }
 
 /** Reads no file: sizes and times of change stand for the bytes, which the verification compares in any case. */
-export async function takeFingerprints(model: OpenedModel, recipe: Recipe, version: string): Promise<Fingerprints> {
+export async function takeFingerprints(model: OpenedModel, recipe: object, version: string): Promise<Fingerprints> {
   const files = [...model.weightFiles, ...model.otherFiles].map(({ path }) => path);
   if (model.openedAs === 'index' && model.indexFile !== null) files.push(model.indexFile);
   const modelFiles: Fingerprints['modelFiles'] = [];
@@ -24,7 +24,12 @@ export async function takeFingerprints(model: OpenedModel, recipe: Recipe, versi
     const facts = await wrapFileErrors('look at', path, () => stat(`${model.root}/${path}`));
     modelFiles.push([path, facts.size, facts.mtimeMs]);
   }
-  return { version, recipe: sha256Hex(JSON.stringify(recipe)), modelRoot: model.root, modelFiles };
+  return { version, recipe: sha256Hex(JSON.stringify(recipe)), model: pathOf(model), modelFiles };
+}
+
+function pathOf({ root, openedAs, indexFile, weightFiles }: OpenedModel): string {
+  const named = { folder: undefined, index: indexFile, file: weightFiles[0]?.path }[openedAs];
+  return typeof named === 'string' ? `${root}/${named}` : root;
 }
 
 /**
@@ -53,7 +58,7 @@ export function checkUnchanged(before: Fingerprints, after: Fingerprints): void 
   throw new ModelError({
     code: 'MODEL_CHANGED',
     what: `The model was changed during the run: ${difference}.`,
-    where: { file: after.modelRoot },
+    where: { file: after.model },
     whatToDo: 'Let nothing change the model, and run it again.',
   });
 }
@@ -62,8 +67,8 @@ function firstDifference(begun: Fingerprints, now: Fingerprints): string | null 
   if (begun.version !== now.version) {
     return `it was begun by Lathe ${begun.version}, and this is Lathe ${now.version}`;
   }
-  if (begun.modelRoot !== now.modelRoot) {
-    return `it was begun with the model "${begun.modelRoot}", and this one is "${now.modelRoot}"`;
+  if (begun.model !== now.model) {
+    return `it was begun with the model "${begun.model}", and this one is "${now.model}"`;
   }
   if (begun.recipe !== now.recipe) return 'the recipe has changed since';
   const before = new Map(begun.modelFiles.map(([path, bytes, modifiedMs]) => [path, `${bytes} ${modifiedMs}`]));
