@@ -8,7 +8,8 @@ import { nodeFileAccess } from '../engine/node-file-access.ts';
 /**
  * Opens a compressed folder or file, with the `lathe.json` that lies in it.
  *
- * @throws ModelError MODEL_NOT_COMPRESSED, MODEL_SHARD_MISSING (a file that `lathe.json` names); FormatError
+ * @throws ModelError MODEL_NOT_COMPRESSED, MODEL_SHARD_MISSING (a file that `lathe.json` names),
+ * MODEL_CONFIG_INVALID; FormatError
  * FORMAT_LATHE_JSON_INVALID; as `openModel`
  */
 export async function openCompressed(path: string): Promise<{ model: OpenedModel; lathe: LatheFile | null }> {
@@ -20,11 +21,22 @@ export async function openCompressed(path: string): Promise<{ model: OpenedModel
   for (const file of lathe?.output.files ?? []) {
     if ((await nodeFileAccess.stat(`${model.root}/${file.path}`)) === null) throw missingFile(file.path);
   }
+  if (lathe) throw changedKind(lathe.method);
   throw new ModelError({
     code: 'MODEL_NOT_COMPRESSED',
     what: `${quoted(path)} is a plain safetensors model.`,
     where: { file: path },
     whatToDo: 'Name a folder that was compressed.',
+  });
+}
+
+/** A folder with a `lathe.json` and all its files is a compressed one, unless what tells its kind was changed. */
+function changedKind(method: string): ModelError {
+  return new ModelError({
+    code: 'MODEL_CONFIG_INVALID',
+    what: `"lathe.json" says that this is a ${method} folder, but its "config.json" does not: it was changed.`,
+    where: { file: 'config.json' },
+    whatToDo: 'Get config.json, or the whole folder, again.',
   });
 }
 
