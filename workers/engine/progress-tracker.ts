@@ -1,5 +1,4 @@
 /** One progress line for a whole job out of many kernel calls: fraction, rate over the last seconds, time to go. */
-import { performance } from 'node:perf_hooks';
 import type { OnJobEvent } from '../../core/contract/progress.ts';
 import type { CallOptions } from '../../core/kernels/kernels.ts';
 

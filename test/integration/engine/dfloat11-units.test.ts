@@ -52,12 +52,36 @@ async function expectRoundTrip(): Promise<void> {
   expect(snapshotOf(place().at('restored'))).toEqual(snapshotOf(place().at('model')));
 }
 
+/** Every matrix of layer 1 has a weight of these bits. */
+function everyMatrix(bits: number): Record<string, number> {
+  const names = llamaLayers(3, WIDTH).map(({ name }) => name);
+  return Object.fromEntries(names.filter((name) => /layers\.1\..*proj/.test(name)).map((name) => [name, bits]));
+}
+
+describe('a tensor that DFloat11 cannot hold', () => {
+  it.each([
+    ['a NaN', NAN],
+    ['a weight of 2^113', TOO_LARGE],
+  ])('for %s stays plain in the file of its unit, with a note, and its unit goes on without it', async (_, bits) => {
+    const refused = 'model.layers.1.mlp.up_proj.weight';
+    const model = writeLlama({ [refused]: bits });
+    const { tensors, notes } = await place().compress(model, place().at('coded'), 'dfloat11');
+    const matrices = tensors.filter(({ name }) => name.includes('proj'));
+    expect(matrices.filter(({ method }) => method === 'plain')).toMatchObject([
+      { name: refused, file: 'model_layers_1.safetensors' },
+    ]);
+    expect(notes.filter((note) => note.includes(`"${refused}" stays plain`))).toHaveLength(1);
+    expect(Object.values(matchedModules(LAYERS)).flat().sort()).toEqual(LAYERS);
+    await expectRoundTrip();
+  });
+});
+
 describe('a unit that DFloat11 cannot hold', () => {
   it.each([
     ['a NaN', NAN],
     ['a weight of 2^113', TOO_LARGE],
-  ])('for %s stays plain, with a note, and no pattern matches it', async (_, bits) => {
-    const model = writeLlama({ 'model.layers.1.mlp.up_proj.weight': bits });
+  ])('for %s in every tensor stays plain, with a note, and no pattern matches it', async (_, bits) => {
+    const model = writeLlama(everyMatrix(bits));
     const { tensors, notes } = await place().compress(model, place().at('coded'), 'dfloat11');
     const plain = tensors.filter(({ method }) => method === 'plain').map(({ name }) => name);
     expect(plain.filter((name) => name.startsWith('model.layers.1.'))).toHaveLength(8);
