@@ -27,7 +27,7 @@ import { describeOutput, readCompressResult } from './compress-documents.ts';
 import { openSource } from './open-source.ts';
 import { outputPath } from './output-path.ts';
 import { planLosslessWork } from './plan-lossless-work.ts';
-import { outputSizes, verifyNewOutput, verificationBytes } from './verify-new-output.ts';
+import { hashedFiles, verifyNewOutput, verificationBytes } from './verify-new-output.ts';
 
 /** A run that ended with one of these would end so again: its partial output is of no use. */
 const HOPELESS = /^(VERIFY|FORMAT|MODEL|RECIPE|USAGE)_/;
@@ -99,11 +99,11 @@ async function runWork({ work, context, begun, place, tracker, options, fingerpr
   await runItems({ work, begun, tracker, options });
   const finished = await work.finish(begun.records);
   await removeStrangers(folder, finished.outputFiles);
-  tracker.expect(itemBytes + verificationBytes(model, await outputSizes(finished, context)));
+  tracker.expect(itemBytes + verificationBytes(model, await hashedFiles(finished, context)));
   tracker.stage('verify');
-  const files = await verifyNewOutput(finished, context, tracker);
+  const { outputFiles, sourceFiles } = await verifyNewOutput(finished, context, tracker);
   checkUnchanged(fingerprints, await takeFingerprints(model, options.recipe, programVersion()));
-  const description = describeOutput(finished, files, model, options.recipe);
+  const description = describeOutput({ ...finished, sourceFiles }, outputFiles, model, options.recipe);
   const text = writeLatheFile(description, sha256Hex);
   await writeFileDurably(`${folder}/${LATHE_FILE_NAME}`, text);
   // What was written must be readable before it may replace anything.

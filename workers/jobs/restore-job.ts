@@ -126,12 +126,13 @@ async function writeFiles(
   }
   const written: WrittenFile[] = [];
   tracker.stage('verify');
-  for (const { path, sizeBytes, sha256 } of plan.weightFiles) {
-    await kernels.syncFile(`${folder}/${path}`, call());
-    const digest = await kernels.digestFile(`${folder}/${path}`, call());
+  const weightPaths = plan.weightFiles.map(({ path }) => `${folder}/${path}`);
+  for (const path of weightPaths) await kernels.syncFile(path, call());
+  for (const [index, digest] of (await kernels.digestFiles(weightPaths, call())).entries()) {
+    const { path, sha256 } = plan.weightFiles[index] ?? { path: '', sha256: null };
     written.push(checked(path, digest, sha256));
-    tracker.settle(sizeBytes);
   }
+  tracker.settle(weightBytes);
   tracker.stage('copy');
   for (const { from, to, sizeBytes, sha256 } of plan.copies) {
     const digest = await kernels.copyFile(from, await files.prepare(folder, to), call());

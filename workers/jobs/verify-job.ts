@@ -98,22 +98,27 @@ async function hashFiles(
   tracker: ProgressTracker,
   faults: WorkbenchError[],
 ): Promise<Files> {
-  const files: Files = [];
-  for (const { path, bytes, sha256 } of listed) {
-    tracker.stage('hash', path);
-    const facts = await nodeFileAccess.stat(`${root}/${path}`);
-    if (facts?.kind !== 'file') {
-      faults.push(fileFault(path, 'is missing'));
-      files.push({ name: path, bytes: 0, sha256: '', ok: false });
-      continue;
-    }
-    const found = await kernels.digestFile(`${root}/${path}`, call());
-    const ok = sha256 === null ? null : found.sha256 === sha256;
-    if (ok === false) faults.push(fileFault(path, `has SHA-256 ${found.sha256}, expected ${String(sha256)}`));
-    files.push({ name: path, bytes: found.sizeBytes, sha256: found.sha256, ok });
-    tracker.settle(bytes);
+  tracker.stage('hash');
+  const present = new Set<string>();
+  for (const { path } of listed) {
+    if ((await nodeFileAccess.stat(`${root}/${path}`))?.kind === 'file') present.add(path);
   }
-  return files;
+  const paths = [...present];
+  const digests = await kernels.digestFiles(
+    paths.map((path) => `${root}/${path}`),
+    call(),
+  );
+  const found = new Map(paths.map((path, index) => [path, digests[index]]));
+  tracker.settle(sumOf(listed, ({ bytes }) => bytes));
+  return listed.map(({ path, sha256: expected }) => {
+    const { sizeBytes = 0, sha256 = '' } = found.get(path) ?? {};
+    const ok = !present.has(path) ? false : expected === null ? null : sha256 === expected;
+    if (ok === false) {
+      const fault = present.has(path) ? `has SHA-256 ${sha256}, expected ${String(expected)}` : 'is missing';
+      faults.push(fileFault(path, fault));
+    }
+    return { name: path, bytes: sizeBytes, sha256, ok };
+  });
 }
 
 async function decodeAll(

@@ -10,33 +10,36 @@ import { checkNothingLost, headerRanges, originalOf, originalTensors } from './c
 
 const STATS_AT_ONCE = 16;
 
-/** Bytes that a verification works through: every tensor decoded, every file of the output hashed. */
-export function verificationBytes(model: OpenedModel, outputFiles: readonly { sizeBytes: number }[]): number {
+/** Bytes that a verification works through: every tensor decoded, every file hashed that has no digest yet. */
+export function verificationBytes(model: OpenedModel, hashedFiles: readonly { sizeBytes: number }[]): number {
   const decoded = model.weightFiles.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
-  return decoded + outputFiles.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  return decoded + hashedFiles.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
 }
 
-export async function outputSizes(
-  finished: FinishedWork,
-  { folder, access }: WorkContext,
+/** The files that a verification hashes. */
+export async function hashedFiles(
+  { outputFiles, unhashedFiles }: FinishedWork,
+  { model, folder, access }: WorkContext,
 ): Promise<{ sizeBytes: number }[]> {
-  return mapBounded(finished.outputFiles, STATS_AT_ONCE, async (path) => {
-    return { sizeBytes: (await access.stat(`${folder}/${path}`))?.sizeBytes ?? 0 };
-  });
+  const paths = [
+    ...outputFiles.map((path) => `${folder}/${path}`),
+    ...unhashedFiles.map((path) => `${model.root}/${path}`),
+  ];
+  return mapBounded(paths, STATS_AT_ONCE, async (path) => ({ sizeBytes: (await access.stat(path))?.sizeBytes ?? 0 }));
 }
 
 /**
  * Reads a finished output as a stranger would: opens it by its files, decodes every tensor and compares it bit by bit with
  * the source, and hashes every file.
  *
- * @returns the digests of the output's files, sorted by path
+ * @returns the digests of the output's files, sorted by path, and of every source file
  * @throws VerificationError VERIFY_FAILED; whatever reading a damaged output throws
  */
 export async function verifyNewOutput(
   finished: FinishedWork,
   context: WorkContext,
   tracker: ProgressTracker,
-): Promise<SourceFile[]> {
+): Promise<{ outputFiles: SourceFile[]; sourceFiles: SourceFile[] }> {
   const { model, folder, access, kernels, call } = context;
   const written = await openModel(folder, access, { unfinished: true });
   const parts = await readCodedParts(written, access, shapesOf(model));
@@ -49,14 +52,20 @@ export async function verifyNewOutput(
   for (const { stored, original } of headerRanges(written, sourceNameOf, model)) {
     await kernels.compareRanges(stored, original, call());
   }
-  const digests: SourceFile[] = [];
-  for (const path of [...finished.outputFiles].sort()) {
-    const { sizeBytes, sha256 } = await kernels.digestFile(`${folder}/${path}`, call());
-    digests.push({ path, bytes: sizeBytes, sha256 });
-    tracker.settle(sizeBytes);
-  }
-  checkCopies(finished, digests);
-  return digests;
+  const paths = [...finished.outputFiles].sort();
+  // Two files are hashed in little more time than one, so those of source and output go together.
+  const digests = await kernels.digestFiles(
+    [...finished.unhashedFiles.map((path) => `${model.root}/${path}`), ...paths.map((path) => `${folder}/${path}`)],
+    call(),
+  );
+  tracker.settle(digests.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0));
+  const named = [...finished.unhashedFiles, ...paths].map((path, index): SourceFile => {
+    const { sizeBytes = 0, sha256 = '' } = digests[index] ?? {};
+    return { path, bytes: sizeBytes, sha256 };
+  });
+  const outputFiles = named.slice(finished.unhashedFiles.length);
+  checkCopies(finished, outputFiles);
+  return { outputFiles, sourceFiles: [...finished.sourceFiles, ...named.slice(0, finished.unhashedFiles.length)] };
 }
 
 /** Shapes of all tensors: DFloat11 files do not hold those of units. */

@@ -96,6 +96,26 @@ export function withoutUnits(plan: UnitPlan, refusals: ReadonlyMap<string, strin
   return finishPlan(kept, [...plan.notes, ...notes], plan.basis);
 }
 
+/**
+ * Takes tensors out of their units: they become plain, in the files of their modules, and the pattern dictionary no longer
+ * names them. A unit that loses its last tensor is one no more.
+ *
+ * @param refusals tensor → why it cannot be coded, as the end of a sentence
+ */
+export function withoutTensors(plan: UnitPlan, refusals: ReadonlyMap<string, string>): UnitPlan {
+  const notes = [...refusals].map(([tensor, why]) => `Tensor ${quoted(tensor)} stays plain: ${why}.`);
+  const units = plan.units.map(({ module, paths, tensors }): Unit => {
+    const isKept = (index: number) => !refusals.has(tensors[index]?.name ?? '');
+    return {
+      module,
+      paths: paths.filter((_, index) => isKept(index)),
+      tensors: tensors.filter((_, index) => isKept(index)),
+    };
+  });
+  const kept = units.filter(({ tensors }) => tensors.length > 0);
+  return finishPlan(kept, [...plan.notes, ...notes], plan.basis);
+}
+
 /** A BF16 matrix that is some module's `weight`: what the official loader can put back. */
 function isCodable({ name, dtype, shape }: ModelTensor): boolean {
   return dtype === 'BF16' && shape.length === 2 && weightModule(name) !== null && elementCount(shape) !== 0;

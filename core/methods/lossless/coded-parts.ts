@@ -36,7 +36,7 @@ export interface CodedPart {
    * @throws FormatError FORMAT_CODED_DATA_MALFORMED, FORMAT_CHECKSUM_MISMATCH, FORMAT_FILE_CUT_SHORT; VerificationError
    * VERIFY_FAILED if a comparison fails; ResourceError; JobError JOB_CANCELLED
    */
-  decode(target: DecodeTarget, tools: WorkTools): Promise<void>;
+  decode(target: DecodeTarget, tools: Pick<WorkTools, 'kernels' | 'call'>): Promise<void>;
 }
 
 /**
@@ -77,6 +77,12 @@ function plainPart(tensor: ModelTensor, { root }: SafetensorsModel): CodedPart {
     tensors: [{ name, dtype, shape, sizeBytes, storedBytes: sizeBytes }],
     sizeBytes,
     async decode(target, { kernels, call }) {
+      if (target.kind === 'floats') {
+        const out = target.pieces[0]?.out;
+        const weights = { source: stored, columns: 1, order: 'stored', heads: 1, add: 0 } as const;
+        if (out) await kernels.dequantizeGgml({ ...weights, type: target.dtype }, out, call());
+        return;
+      }
       const range = target.kind === 'discard' ? undefined : target.ranges[0];
       if (!range) return;
       if (target.kind === 'write') await kernels.copyRange(stored, range.path, range.offsetBytes, call());

@@ -1,6 +1,7 @@
 import { planUnits, type UnitOptions } from '../../formats/dfloat11/plan-units.ts';
 import type { Kernels, TensorStatistics } from '../../kernels/kernels.ts';
 import type { ModelTensor, SafetensorsModel } from '../../model/open-model.ts';
+import { quoted } from '../../quoted.ts';
 
 /** What a tensor's exponents are like: counted over all of it, or over a sample and scaled up. */
 export type TensorFigures = Pick<TensorStatistics, 'exponentHistogram' | 'splitPlaneBytes'>;
@@ -22,14 +23,15 @@ export function predictDfloat11(
   const notes = [...plan.notes];
   let storedBytes = sumOf(plan.remainder);
   for (const { module, tensors, companions } of plan.units) {
-    const predicted = kernels.predictDfloat11(addHistograms(tensors, figures));
     storedBytes += sumOf(companions);
+    const predicted = predictUnit(tensors, figures, kernels);
     if ('refusal' in predicted) {
-      notes.push(`Unit "${module}" stays plain: ${predicted.refusal}.`);
+      notes.push(`Unit ${quoted(module)} stays plain: ${predicted.refusal}.`);
       storedBytes += sumOf(tensors);
-    } else {
-      storedBytes += predicted.storedBytes + 8 * (tensors.length - 1);
+      continue;
     }
+    storedBytes += predicted.storedBytes;
+    for (const [tensor, why] of predicted.refused) notes.push(`Tensor ${quoted(tensor)} stays plain: ${why}.`);
   }
   return { storedBytes, notes };
 }
@@ -43,6 +45,27 @@ export function predictSplitPlane(
   return model.tensors.reduce((sum, { name, sizeBytes }) => {
     return sum + (skip.has(name) ? sizeBytes : (figures.get(name)?.splitPlaneBytes ?? sizeBytes));
   }, 0);
+}
+
+/** As a run does it: tensors that cannot be held alone are left out of their unit. */
+function predictUnit(
+  tensors: readonly ModelTensor[],
+  figures: ReadonlyMap<string, TensorFigures>,
+  kernels: Kernels,
+): { storedBytes: number; refused: [tensor: string, why: string][] } | { refusal: string } {
+  const predict = (some: readonly ModelTensor[]) => kernels.predictDfloat11(addHistograms(some, figures));
+  const splitBytes = (some: readonly ModelTensor[]) => 8 * (some.length - 1);
+  const all = predict(tensors);
+  if ('storedBytes' in all) return { storedBytes: all.storedBytes + splitBytes(tensors), refused: [] };
+  const refused: [string, string][] = [];
+  const rest = tensors.filter((tensor) => {
+    const alone = predict([tensor]);
+    if ('refusal' in alone) refused.push([tensor.name, alone.refusal]);
+    return 'storedBytes' in alone;
+  });
+  const again = refused.length > 0 && rest.length > 0 ? predict(rest) : all;
+  if ('refusal' in again) return { refusal: all.refusal };
+  return { storedBytes: again.storedBytes + splitBytes(rest) + sumOf(tensors) - sumOf(rest), refused };
 }
 
 function addHistograms(tensors: readonly ModelTensor[], figures: ReadonlyMap<string, TensorFigures>): number[] {

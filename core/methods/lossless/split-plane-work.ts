@@ -89,6 +89,7 @@ export function planSplitPlaneWork(context: WorkContext, recipe: Recipe, step: E
           ...copiedFiles(copies, records),
           ...digests,
         ],
+        unhashedFiles: [],
         original,
         outputFiles: [...works.map(({ to }) => to), ...placed.map(({ to }) => to)],
         notes,
