@@ -17,6 +17,8 @@ export default defineConfig({
     environment: 'node',
     pool: 'forks',
     maxWorkers: 2,
+    // Read by ONNX Runtime when it is loaded, from the process's environment.
+    env: { ORT_DISABLE_TELEMETRY: '1' },
     passWithNoTests: true,
     projects: [
       ...Object.entries(TIMEOUTS_MS).map(([name, timeoutMs]) => ({

@@ -14,6 +14,8 @@ import { runCli } from './run-cli.ts';
 const STOP_SIGNALS = ['SIGINT', 'SIGTERM'] as const;
 
 async function main(): Promise<void> {
+  // ONNX Runtime sends telemetry unless the process says so before it is loaded: nothing leaves this machine.
+  process.env['ORT_DISABLE_TELEMETRY'] = '1';
   const stdout = wrapStream(process.stdout);
   const stderr = wrapStream(process.stderr);
   const code = await runCli({

@@ -44,8 +44,20 @@ export type DecodeTarget =
   | { kind: 'write'; ranges: ByteRange[] }
   /** Compared with what these ranges hold; `VERIFY_FAILED` at the first difference. */
   | { kind: 'compare'; ranges: ByteRange[] }
+  /** Widened into memory; NUMERICS_NOT_FINITE at a NaN or an infinity. Progress and order as for files. */
+  | { kind: 'floats'; dtype: FloatDtype; pieces: FloatPiece[] }
   /** Decoded for the checks alone. */
   | { kind: 'discard'; sizeBytes: number };
+
+/** Dtypes whose tensors can be computed with. */
+export type FloatDtype = 'BF16' | 'F16' | 'F32';
+
+/** A run of weights within decoded bytes. */
+export interface FloatPiece {
+  elements: number;
+  /** f32, exactly as many, left alone until the promise is settled; null for weights that nobody wants. */
+  out: Float32Array | null;
+}
 
 export type PlaneSplit = 'bf16' | 'f16' | 'f32' | 'bytes';
 export type PlaneCodec = 'raw' | 'const' | 'rans12x32' | 'huff12' | 'pal4';

@@ -10,4 +10,11 @@ export interface WeightSource {
    * @throws NumericsError NUMERICS_NOT_FINITE (names the tensor); what reading and decoding throw
    */
   read(name: string, out: Float32Array): Promise<void>;
+  /** As `read` for several tensors, at less cost: for sources that store some tensors in one coded unit. */
+  readTogether?(requests: readonly WeightRequest[]): Promise<void>;
+}
+
+export interface WeightRequest {
+  name: string;
+  out: Float32Array;
 }

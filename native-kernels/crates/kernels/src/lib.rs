@@ -14,6 +14,7 @@ pub mod pipeline;
 mod sha256_pair;
 pub mod statistics;
 pub mod vocabulary;
+pub mod weights;
 
 pub use context::{Context, Control};
 pub use error::{KernelError, Result, Status};

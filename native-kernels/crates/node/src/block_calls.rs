@@ -68,7 +68,7 @@ pub fn dequantize_ggml(
 pub fn convert_ggml(
     stored: JsGgmlTensor,
     dtype: String,
-    target_ranges: JsTarget,
+    mut target_ranges: JsTarget,
     threads: u32,
     control: &CallControl,
 ) -> Result<AsyncTask<Work<JsGgmlFigures>>> {
@@ -76,7 +76,7 @@ pub fn convert_ggml(
     Ok(Work::task(move || {
         let float_type = FloatType::of_dtype(&dtype)
             .ok_or_else(|| KernelError::bad_argument(format!("weights cannot be rounded to \"{dtype}\"")))?;
-        let found = blocks::convert(&context, &tensor(&stored)?, float_type, &target(&target_ranges)?)?;
+        let found = blocks::convert(&context, &tensor(&stored)?, float_type, &target(&mut target_ranges)?)?;
         let has_finite = found.min <= found.max;
         Ok(JsGgmlFigures {
             min: has_finite.then_some(found.min),

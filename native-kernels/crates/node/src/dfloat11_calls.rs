@@ -152,13 +152,13 @@ pub fn encode_dfloat11(
 pub fn decode_dfloat11(
     fields: JsFields,
     elements: i64,
-    target_ranges: JsTarget,
+    mut target_ranges: JsTarget,
     threads: u32,
     control: &CallControl,
 ) -> Result<AsyncTask<Work<()>>> {
     let context = control.context(threads)?;
     Ok(Work::task(move || {
-        let (fields, target) = (unit_fields(&fields)?, target(&target_ranges)?);
+        let (fields, target) = (unit_fields(&fields)?, target(&mut target_ranges)?);
         dfloat11::decode(&context, &fields, unsigned(elements, "elements")?, &target)
     }))
 }

@@ -132,7 +132,7 @@ pub fn decode_split_plane(
     planes: Vec<JsPlane>,
     split: String,
     size_bytes: i64,
-    target_ranges: JsTarget,
+    mut target_ranges: JsTarget,
     with_sha256: bool,
     threads: u32,
     control: &CallControl,
@@ -140,7 +140,7 @@ pub fn decode_split_plane(
     let context = control.context(threads)?;
     Ok(Work::task(move || {
         let planes: Vec<Plane> = planes.into_iter().map(from_js).collect::<lathe_kernels::Result<_>>()?;
-        let (split, target) = (split_of(&split)?, target(&target_ranges)?);
+        let (split, target) = (split_of(&split)?, target(&mut target_ranges)?);
         let (data_start, bytes) = (unsigned(input.data_start, "dataStart")?, unsigned(size_bytes, "sizeBytes")?);
         let file = InputFile::open(Path::new(&input.path))?;
         let mut hash = with_sha256.then(Sha256Stream::default);

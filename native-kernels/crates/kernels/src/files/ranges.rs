@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::error::{KernelError, Result, Status};
 use crate::files::{InputFile, OutputFile};
+use crate::weights::FloatTarget;
 
 /// `bytes` bytes of a file, from `offset` on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,13 +89,15 @@ impl Source {
     }
 }
 
-/// Where decoded bytes go: into files, or against the bytes that files already hold.
+/// Where decoded bytes go: into files, against the bytes that files already hold, or into memory as weights.
 #[derive(Debug)]
 pub enum Target {
     /// Written to these ranges (existing files, or made; nothing outside the ranges is touched).
     Write(WriteTarget),
     /// Compared with these ranges; the first difference is [`Status::VerificationFailed`].
     Compare(Source),
+    /// Widened into memory.
+    Floats(FloatTarget),
     /// Decoded for its checks alone.
     Discard(u64),
 }
@@ -119,6 +122,7 @@ impl Target {
         match self {
             Self::Write(WriteTarget(run)) => run.bytes,
             Self::Compare(source) => source.bytes(),
+            Self::Floats(floats) => floats.bytes(),
             Self::Discard(bytes) => *bytes,
         }
     }
@@ -130,6 +134,7 @@ impl Target {
                 run.pieces(start, bytes.len(), |file, offset, from, to| file.write_all_at(&bytes[from..to], offset))
             }
             Self::Compare(source) => compare(source, start, bytes),
+            Self::Floats(floats) => floats.put(start, bytes),
             Self::Discard(_) => Ok(()),
         }
     }

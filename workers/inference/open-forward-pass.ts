@@ -1,0 +1,27 @@
+import { Decoder } from '../../core/forward/decoder.ts';
+import { checkDecoderTensors } from '../../core/model/architectures/decoder-tensors.ts';
+import { describeDecoder } from '../../core/model/architectures/describe-decoder.ts';
+import type { JsonObject } from '../../core/model/model-config.ts';
+import type { WeightSource } from '../../core/model/weight-source.ts';
+import { openOnnxRuntime } from './onnx-runtime.ts';
+
+export interface ForwardPassOptions {
+  /** In Hugging Face's schema; null where the model has none. */
+  config: JsonObject | null;
+  weights: WeightSource;
+  threads: number;
+  memoryLimitBytes: number;
+}
+
+/**
+ * Makes a model ready to be run. Config and tensors are checked against each other; no weight is read yet.
+ *
+ * @throws ModelError MODEL_ARCHITECTURE_UNKNOWN, MODEL_CONFIG_INVALID, MODEL_TENSOR_MISSING, MODEL_SHAPE_MISMATCH,
+ * MODEL_TENSOR_UNEXPECTED; KernelError INFERENCE_UNAVAILABLE
+ */
+export async function openForwardPass(options: ForwardPassOptions): Promise<Decoder> {
+  const { config, weights, threads, memoryLimitBytes } = options;
+  const description = describeDecoder(config, weights.names);
+  checkDecoderTensors(description, weights);
+  return new Decoder({ description, weights, runtime: await openOnnxRuntime({ threads }), memoryLimitBytes });
+}
