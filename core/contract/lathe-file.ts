@@ -12,8 +12,8 @@ import { recipeSchema } from './recipe.ts';
 
 export const LATHE_FILE_NAME = 'lathe.json';
 
-/** Holds the original headers (base64) of huge models; far above those and far below what would hurt. */
-export const MAX_LATHE_FILE_BYTES = 512 << 20;
+/** Holds the original headers (base64) of huge models: far above those, and half of what a text in V8 can have. */
+export const MAX_LATHE_FILE_BYTES = 256 << 20;
 
 const sha256Schema = z.string().regex(/^[0-9a-f]{64}$/);
 const countSchema = z.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER);

@@ -63,7 +63,8 @@ export function checkUnchanged(before: Fingerprints, after: Fingerprints): void 
   });
 }
 
-function firstDifference(begun: Fingerprints, now: Fingerprints): string | null {
+/** What differs, as the end of a sentence; null if nothing does. */
+export function firstDifference(begun: Fingerprints, now: Fingerprints): string | null {
   if (begun.version !== now.version) {
     return `it was begun by Lathe ${begun.version}, and this is Lathe ${now.version}`;
   }

@@ -2,7 +2,7 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { JobError } from '../../core/errors.ts';
 import type { WorkRecord } from '../../core/methods/lossless/work.ts';
-import { checkFingerprints, type Fingerprints } from '../engine/fingerprints.ts';
+import { checkFingerprints, firstDifference, type Fingerprints } from '../engine/fingerprints.ts';
 import type { CompressOptions } from '../engine/job-options.ts';
 import {
   journalPath,
@@ -12,11 +12,12 @@ import {
   type Journal,
   type JournalLine,
 } from '../engine/journal.ts';
-import { latheFileSha256 } from '../engine/lathe-json.ts';
+import { latheFileSha256, readLatheFile } from '../engine/lathe-json.ts';
+import { nodeFileAccess } from '../engine/node-file-access.ts';
 import { refuseExistingOutput, type OutputFolder } from '../engine/output-folder.ts';
 import { newRunId } from '../engine/run-identity.ts';
 
-/** Journals looked through for a run that was killed after its output took its place. */
+/** Journals looked through for a run whose output is in its place. */
 const MAX_JOURNALS_READ = 50;
 
 export interface BegunRun {
@@ -46,7 +47,7 @@ export async function beginRun(
   const found = place.unfinished;
   if (found !== null && !force && (!resume || found.command !== 'compress')) throw unfinished(output, found.command);
   if (resume && found?.command !== 'restore') {
-    const runId = found?.runId ?? (await findCommittedRun(home, output));
+    const runId = found?.runId ?? (await findFinishedRun(home, output, fingerprints));
     const lines = runId === null ? null : await readJournal(journalPath(home, runId));
     const begun = runId !== null && lines !== null ? await goOn(runId, lines) : null;
     if (begun) return begun;
@@ -66,6 +67,8 @@ export async function beginRun(
     if (!start) return null;
     checkFingerprints(start.fingerprints, fingerprints);
     const isCommitted = !(await place.hasNewFolder()) && (await isInPlace(output, lines));
+    // A run that was found by its journal alone has left nothing that could be gone on with.
+    if (!isCommitted && place.unfinished === null) return null;
     if (!isCommitted) await refuseExistingOutput(output, force);
     const journal = await journalFrom(runId, { type: 'resumed', at: new Date().toISOString() });
     const records = new Map<string, WorkRecord>();
@@ -86,25 +89,32 @@ export async function beginRun(
   }
 }
 
-/** A run whose output is in its place, but which was killed before it could say so. */
-async function findCommittedRun(home: string, output: string): Promise<string | null> {
+/**
+ * A run of the same arguments whose output is in its place. Whoever sees a run killed cannot know whether it had ended, so
+ * it may have: then nothing is left to do.
+ */
+async function findFinishedRun(home: string, output: string, fingerprints: Fingerprints): Promise<string | null> {
   const runIds = await readdir(join(home, 'runs')).catch(() => []);
   for (const runId of runIds.sort().reverse().slice(0, MAX_JOURNALS_READ)) {
     const path = journalPath(home, runId);
     // A journal that cannot be read is of no use here.
     const start = await readRunLine(path).catch(() => null);
     if (start?.output !== output) continue;
-    const lines = (await readJournal(path)) ?? [];
-    const isDone = lines.some(({ type }) => type === 'done');
-    return !isDone && (await isInPlace(output, lines)) ? runId : null;
+    const isSame = firstDifference(start.fingerprints, fingerprints) === null;
+    return isSame && (await isInPlace(output, (await readJournal(path)) ?? [])) ? runId : null;
   }
   return null;
 }
 
-/** Whether what lies at an output's place is what this run was about to put there. */
+/** Whether what lies at an output's place is what this run was about to put there: its `lathe.json`, and files as large. */
 async function isInPlace(output: string, lines: readonly JournalLine[]): Promise<boolean> {
   const promised = lines.flatMap((line) => (line.type === 'committing' ? [line.latheFileSha256] : []));
-  return promised.length > 0 && promised.includes((await latheFileSha256(output)) ?? '');
+  if (!promised.includes((await latheFileSha256(output)) ?? '')) return false;
+  const lathe = await readLatheFile(output);
+  for (const { path, bytes } of lathe?.output.files ?? []) {
+    if ((await nodeFileAccess.stat(`${output}/${path}`))?.sizeBytes !== bytes) return false;
+  }
+  return true;
 }
 
 function unfinished(output: string, command: string): JobError {

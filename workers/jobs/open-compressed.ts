@@ -21,6 +21,7 @@ export async function openCompressed(path: string): Promise<{ model: OpenedModel
   for (const file of lathe?.output.files ?? []) {
     if ((await nodeFileAccess.stat(`${model.root}/${file.path}`)) === null) throw missingFile(file.path);
   }
+  if (lathe?.method === 'dfloat11') throw strangeConfig();
   if (lathe) throw changedKind(lathe.method);
   throw new ModelError({
     code: 'MODEL_NOT_COMPRESSED',
@@ -37,6 +38,15 @@ function changedKind(method: string): ModelError {
     what: `"lathe.json" says that this is a ${method} folder, but its "config.json" does not: it was changed.`,
     where: { file: 'config.json' },
     whatToDo: 'Get config.json, or the whole folder, again.',
+  });
+}
+
+function strangeConfig(): ModelError {
+  return new ModelError({
+    code: 'MODEL_CONFIG_INVALID',
+    what: '"config.json" has no "dfloat11_config", but "lathe.json" says that this is a DFloat11 folder.',
+    where: { file: 'config.json' },
+    whatToDo: 'Get the config.json that belongs to this folder again.',
   });
 }
 

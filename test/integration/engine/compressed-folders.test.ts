@@ -107,6 +107,20 @@ describe.each(CODECS)('a %s folder', (codec) => {
     expect((await place().verify(place().at('coded'))).ok).toBe(true);
   });
 
+  it('whose config names no units any more is not taken for a plain model', async () => {
+    place().write('coded', { 'config.json': readFileSync(place().at('model/config.json')) });
+    if (codec === 'split-plane') {
+      expect((await place().verify(place().at('coded'))).ok).toBe(true);
+      return;
+    }
+    for (const call of [
+      () => place().verify(place().at('coded')),
+      () => place().restore(place().at('coded'), place().at('restored')),
+    ]) {
+      expect(await errorOf(call)).toMatchObject({ code: 'MODEL_CONFIG_INVALID', where: { file: 'config.json' } });
+    }
+  });
+
   it('says which files in it are not its own', async () => {
     place().write('coded', { 'notes.txt': 'mine' });
     const verified = await place().verify(place().at('coded'));

@@ -201,7 +201,34 @@ describe('a run that was killed after its output took its place', () => {
     expect(touched.filter((name) => name !== 'lockFile')).toEqual([]);
     expect(snapshotOf(output())).toEqual(before);
     expect(readFileSync(journalPaths()[0] ?? '', 'utf8')).toContain('"done"');
+  });
+
+  it('is found too if it had just come to note its end, which nobody who killed it can know', async () => {
+    const before = snapshotOf(output());
+    for (const force of [false, true]) {
+      expect(await resume({ force })).toMatchObject({ resumed: true, verified: true });
+      expect(snapshotOf(output())).toEqual(before);
+    }
+    expect(journalPaths()).toHaveLength(1);
+    const other = () => resume({}, recipeOf('split-plane'));
+    expect((await errorOf(other)).code).toBe('JOB_OUTPUT_EXISTS');
+    const plain = () => place().compress(place().at('model'), output(), 'dfloat11');
+    expect((await errorOf(plain)).code).toBe('JOB_OUTPUT_EXISTS');
+  });
+
+  it('is not taken for whole if a file of its output is gone or of another size', async () => {
+    appendFileSync(join(output(), 'README.md'), ' ');
     expect((await errorOf(resume)).code).toBe('JOB_OUTPUT_EXISTS');
+    rmSync(join(output(), 'README.md'));
+    expect((await errorOf(resume)).code).toBe('JOB_OUTPUT_EXISTS');
+    expect(await resume({ force: true })).toMatchObject({ resumed: false, verified: true });
+  });
+
+  it('is not gone on with in what another run has left', async () => {
+    place().write('out.lathe-partial/new', { 'model_layers_0.safetensors': 'not ours' });
+    const resumed = await resume({ force: true });
+    expect(resumed.resumed).toBe(false);
+    expect((await place().verify(output(), place().at('model'))).ok).toBe(true);
   });
 
   it('is found by what it has left of the old output, which goes', async () => {
@@ -249,8 +276,6 @@ describe('resume without an interrupted run', () => {
     place().write('home/runs/www', { 'journal.jsonl': '' });
     writeFileSync(join(place().home, 'runs', 'vvv'), '');
     expect(await resume()).toMatchObject({ resumed: false, verified: true });
-    expect((await errorOf(resume)).code).toBe('JOB_OUTPUT_EXISTS');
-    expect(await resume({ force: true })).toMatchObject({ resumed: false, verified: true });
   });
 });
 
