@@ -198,6 +198,13 @@ export function serializeError(error: unknown): SerializedError {
   };
 }
 
+/** An error that crossed a thread or process border: its code and place are what they were, its class is the general one. */
+export function deserializeError({ stack, ...parts }: SerializedError): WorkbenchError {
+  const error = new WorkbenchError(parts);
+  if (stack !== undefined) error.stack = stack;
+  return error;
+}
+
 /** Makes a switch over a closed union fail to compile when a member is added, and throws if one comes at run time. */
 export function assertNever(value: never, meaning: string): never {
   throw new KernelError({
