@@ -20,6 +20,13 @@ const countSchema = z.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER);
 /** Files are written and read by these names, so none may lead out of the folder. */
 const pathSchema = z.string().min(1).refine(isPlainRelativePath, 'not a plain path inside the folder');
 const fileSchema = z.object({ path: pathSchema, bytes: countSchema, sha256: sha256Schema });
+/** Weight files have a second checksum: `restore` takes it, because SHA-256 would take longer than decoding. */
+const sourceFileSchema = fileSchema.extend({
+  xxh3: z
+    .string()
+    .regex(/^[0-9a-f]{16}$/)
+    .optional(),
+});
 
 export const latheFileSchema = z.object({
   schema: z.literal(1),
@@ -33,7 +40,7 @@ export const latheFileSchema = z.object({
     architecture: z.string().nullable(),
     parameters: countSchema,
     storedBytes: countSchema,
-    files: z.array(fileSchema),
+    files: z.array(sourceFileSchema),
     emptyFolders: z.array(pathSchema),
   }),
   output: z.object({

@@ -120,7 +120,10 @@ export interface RestoreResult {
   output: string;
   files: RestoredFile[];
   lossless: boolean;
-  /** Whether every file has the original's own bytes, by SHA-256; false where the original's files are not known. */
+  /**
+   * Whether every file has the original's own bytes: read back, weight files by their XXH3-64 (`sha256` then is the
+   * original's), other files by SHA-256; false where the original's files are not known.
+   */
   filesIdentical: boolean;
   notes: string[];
   seconds: number;

@@ -98,10 +98,11 @@ async function planByLatheFile(
     isWhole: true,
     notes: maxShardBytes === null ? [] : ['The original files come back as they were: no size of shards applies.'],
   };
-  for (const { path, bytes, sha256 } of lathe.source.files) {
+  for (const { path, bytes, sha256, xxh3 = null } of lathe.source.files) {
     const weight = weights.get(path);
     const text = texts.get(path);
-    if (weight) plan.weightFiles.push({ ...weight, sha256 });
+    if (weight && weight.sha256 !== sha256) throw otherHash(path);
+    if (weight) plan.weightFiles.push({ ...weight, sha256, xxh3 });
     else if (text) plan.texts.push({ path, bytes: text, sha256 });
     else {
       const stored = renamed.get(path) ?? path;
@@ -150,6 +151,16 @@ function collision(path: string, found: string): ModelError {
     what: `${quoted(path)} would come back twice, ${found}.`,
     where: { file: path },
     whatToDo: 'Keep the files of one model only in the compressed folder.',
+  });
+}
+
+/** A `.splane` file has the SHA-256 of its source too. */
+function otherHash(path: string): FormatError {
+  return new FormatError({
+    code: 'FORMAT_LATHE_JSON_INVALID',
+    what: `"lathe.json" has another SHA-256 for ${quoted(path)} than the file that holds its weights.`,
+    where: { file: LATHE_FILE_NAME },
+    whatToDo: 'Get the compressed folder again, lathe.json included.',
   });
 }
 

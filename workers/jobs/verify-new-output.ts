@@ -65,7 +65,25 @@ export async function verifyNewOutput(
   });
   const outputFiles = named.slice(finished.unhashedFiles.length);
   checkCopies(finished, outputFiles);
-  return { outputFiles, sourceFiles: [...finished.sourceFiles, ...named.slice(0, finished.unhashedFiles.length)] };
+  const sourceFiles = [...finished.sourceFiles, ...named.slice(0, finished.unhashedFiles.length)];
+  return { outputFiles, sourceFiles: await addChecksums(sourceFiles, context) };
+}
+
+/** Weight files get the checksum by which a restored one will be known. */
+async function addChecksums(
+  sourceFiles: readonly SourceFile[],
+  { model, kernels, call }: WorkContext,
+): Promise<SourceFile[]> {
+  const weights = new Set(model.weightFiles.map(({ path }) => path));
+  const withChecksums: SourceFile[] = [];
+  for (const file of sourceFiles) {
+    if (!weights.has(file.path)) withChecksums.push(file);
+    else {
+      const { xxh3 } = await kernels.checksumFile(`${model.root}/${file.path}`, call());
+      withChecksums.push({ ...file, xxh3 });
+    }
+  }
+  return withChecksums;
 }
 
 /** Shapes of all tensors: DFloat11 files do not hold those of units. */

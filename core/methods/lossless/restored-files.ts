@@ -18,8 +18,9 @@ export interface RestoredWeightFile {
   sizeBytes: number;
   header: Uint8Array;
   places: { name: string; offsetBytes: number; sizeBytes: number }[];
-  /** Of the original file, where it is known. */
+  /** Of the original file, where they are known. */
   sha256: string | null;
+  xxh3: string | null;
 }
 
 /**
@@ -46,6 +47,7 @@ export function originalWeightFiles(lathe: LatheFile, headers: ReadonlyMap<strin
       header,
       places: placesIn(header, path, source.bytes),
       sha256: source.sha256,
+      xxh3: source.xxh3 ?? null,
     };
   });
 }
@@ -65,7 +67,7 @@ export async function splitPlaneWeightFiles(model: SplitPlaneModel, access: File
     const places = raw
       ? [{ name: raw.name, offsetBytes: first.length, sizeBytes: raw.bytes }]
       : placesIn(first, path, source.bytes);
-    files.push({ path, sizeBytes: source.bytes, header: first, places, sha256: source.sha256 });
+    files.push({ path, sizeBytes: source.bytes, header: first, places, sha256: source.sha256, xxh3: null });
   }
   return files;
 }
@@ -107,7 +109,14 @@ export function newWeightFiles(
   const files = shards.map((tensors, index): RestoredWeightFile => {
     const layout = buildSafetensorsHeader(tensors.map(withDtype), { format: 'pt' });
     const path = shardName(index, shards.length);
-    return { path, sizeBytes: layout.fileSizeBytes, header: layout.header, places: layout.tensors, sha256: null };
+    return {
+      path,
+      sizeBytes: layout.fileSizeBytes,
+      header: layout.header,
+      places: layout.tensors,
+      sha256: null,
+      xxh3: null,
+    };
   });
   return { files, index: files.length > 1 ? encodeUtf8(indexText(files)) : null };
 }

@@ -58,6 +58,8 @@ export interface SourceFile {
   path: string;
   bytes: number;
   sha256: string;
+  /** XXH3-64 of weight files, 16 lower-case hex digits. */
+  xxh3?: string;
 }
 
 export interface StoredTensor {

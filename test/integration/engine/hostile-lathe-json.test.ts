@@ -77,8 +77,18 @@ const EDITS: Record<string, { code: ErrorCode; codecs?: Codec[]; edit: (content:
     code: 'MODEL_SHARD_MISSING',
     edit: ({ original }) => (original.renamed['README.md'] = 'extras'),
   },
-  'gives a weight file another hash': {
+  'gives a weight file another checksum': {
     code: 'VERIFY_FAILED',
+    edit: (content) => (sourceFile(content, SHARD).xxh3 = '0'.repeat(16)),
+  },
+  'gives a weight file another hash, and no checksum': {
+    code: 'VERIFY_FAILED',
+    codecs: ['dfloat11'],
+    edit: (content) => Object.assign(sourceFile(content, SHARD), { sha256: '0'.repeat(64), xxh3: undefined }),
+  },
+  'gives a weight file another hash than its own header': {
+    code: 'FORMAT_LATHE_JSON_INVALID',
+    codecs: ['split-plane'],
     edit: (content) => (sourceFile(content, SHARD).sha256 = '0'.repeat(64)),
   },
   'gives another file another hash': {
