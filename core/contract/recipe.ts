@@ -50,7 +50,7 @@ export const recipeSchema = z
 
 /** A recipe with every default filled in. */
 export type Recipe = z.infer<typeof recipeSchema>;
-export type EncodeStep = Recipe['steps'][number];
+
 export type EncodeDfloat11Step = z.infer<typeof encodeDfloat11Schema>;
 export type EncodeSplitPlaneStep = z.infer<typeof encodeSplitPlaneSchema>;
 

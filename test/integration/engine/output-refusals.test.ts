@@ -73,7 +73,10 @@ describe('an output', () => {
       process.cwd(),
       dirname(process.cwd()),
     ]) {
-      expect((await errorOf(() => plan(model, output, true))).code, output).toBe('USAGE_INVALID_ARGUMENT');
+      // The folder around the current one may be around the model too.
+      expect(['USAGE_INVALID_ARGUMENT', 'USAGE_OUTPUT_IS_INPUT'], output).toContain(
+        (await errorOf(() => plan(model, output, true))).code,
+      );
     }
   });
 
