@@ -5,10 +5,11 @@ import {
   formatAlternatives,
   invalidArgument,
   parseChoice,
+  parseCount,
   parsePositiveBytes,
   parseThreads,
 } from './flag-values.ts';
-import type { Invocation, RecipeChoice, Request } from './invocation.ts';
+import type { EvaluateInvocation, Invocation, RecipeChoice, Request } from './invocation.ts';
 import { toUsageError, unknownCommand } from './usage-fault.ts';
 
 const OUTPUT_TEXT = `
@@ -27,6 +28,7 @@ Examples:
   lathe inspect path/to/model --statistics
   lathe compress path/to/model -o model.df11 --preset lossless-dfloat11
   lathe verify model.df11 --against path/to/model
+  lathe evaluate model.df11 --text some.txt --reference path/to/model
   lathe restore model.df11 -o model.restored`;
 
 /** Flags of the program itself, as commander gives them. */
@@ -85,6 +87,21 @@ export function parseCommandLine(argv: readonly string[], version: string, helpC
   };
 }
 
+/** Of `evaluate`, as commander gives them. */
+interface EvaluateFlags {
+  text?: string[];
+  choices?: string;
+  reference?: string;
+  context?: number;
+  limitTokens?: number;
+  tokensOut?: string;
+  noiseFloor?: number;
+  resume?: true;
+}
+
+/** Every model takes it, it is quick, and it does not depend on the model, so that figures can be compared. */
+const DEFAULT_CONTEXT = 256;
+
 function defineProgram(version: string, write: (text: string) => void, helpColumns: number): Command {
   return (
     new Command('lathe')
@@ -106,7 +123,7 @@ function defineProgram(version: string, write: (text: string) => void, helpColum
       )
       .option('--device <device>', 'auto, cpu or gpu[:N]; this release computes on the CPU', checkDevice)
       .option('--dry-run', 'compress: say what would be done, write nothing')
-      .option('--force', 'compress, restore: replace an existing output')
+      .option('--force', 'compress, restore, evaluate: replace an existing output')
       // Exit codes stand on every command's page, examples on the first.
       .addHelpText('after', EXAMPLES_TEXT)
       .addHelpText('afterAll', OUTPUT_TEXT)
@@ -187,6 +204,40 @@ function defineCommands(program: Command, onParsed: (invocation: Invocation) => 
       onParsed({ command: 'estimate', model: checkModel(model), recipe: chooseRecipe('estimate', options) });
     });
   program
+    .command('evaluate')
+    .description('measure a model: perplexity, divergence from a reference, or accuracy on choices')
+    .argument('<model>', 'model folder, safetensors or GGUF file, shard index, or compressed folder')
+    .option('--text <file...>', 'UTF-8 texts; each is measured on its own')
+    .option('--choices <file>', 'questions, {"context", "choices", "answer"} a line')
+    .option('--reference <model>', 'the model to compare with, of the same tokenizer')
+    .option(
+      '--context <n>',
+      `tokens of a window (default: ${DEFAULT_CONTEXT}, which every model takes; published figures often have 2048)`,
+      (text) => parseCount(text, '--context', 2),
+    )
+    .option('--limit-tokens <n>', 'the first n tokens of each text', (text) => parseCount(text, '--limit-tokens', 1))
+    .option('--tokens-out <file>', 'write the figures of every token, as docs/formats/tokens.md says')
+    .option('--noise-floor <seed>', 'also the divergence that rounding the reference at random makes', (text) =>
+      parseCount(text, '--noise-floor', 0),
+    )
+    .option('--resume', 'go on with the interrupted evaluation of the same arguments')
+    .action((model: string, options: EvaluateFlags) => {
+      const path = (name: string, value: string | undefined) => (value === undefined ? null : checkPath(value, name));
+      onParsed({
+        command: 'evaluate',
+        model: checkModel(model),
+        reference: path('--reference', options.reference),
+        texts: (options.text ?? []).map((text) => checkPath(text, '--text')),
+        choices: path('--choices', options.choices),
+        context: options.context ?? DEFAULT_CONTEXT,
+        limitTokens: options.limitTokens ?? null,
+        tokensOut: path('--tokens-out', options.tokensOut),
+        noiseFloorSeed: options.noiseFloor ?? null,
+        resume: options.resume === true,
+        force: isSet('force'),
+      });
+    });
+  program
     .command('doctor')
     .description('show processor, kernels, limits and versions, and what to do about each gap')
     .action(() => onParsed({ command: 'doctor' }));
@@ -216,7 +267,7 @@ function chooseRecipe(command: string, { recipe, preset }: { recipe?: string; pr
 /** A flag that would be ignored is refused. */
 function refuseMeaningless(invocation: Invocation, force: boolean, dryRun: boolean): void {
   const { command } = invocation;
-  const writers = ['compress', 'restore'];
+  const writers = ['compress', 'restore', 'evaluate'];
   if (force && !writers.includes(command)) {
     throw invalidArgument(
       `--force means nothing to "lathe ${command}".`,
@@ -227,7 +278,20 @@ function refuseMeaningless(invocation: Invocation, force: boolean, dryRun: boole
     const why = writers.includes(command) ? 'is not supported by' : 'means nothing to';
     throw invalidArgument(`--dry-run ${why} "lathe ${command}".`, 'Leave it away; it is for compress.');
   }
+  if (invocation.command === 'evaluate') refuseEmptyEvaluation(invocation);
   if (invocation.command === 'compress' && invocation.dryRun && invocation.resume) {
     throw invalidArgument('Both --dry-run and --resume were given.', 'Leave one of them away.');
+  }
+}
+
+function refuseEmptyEvaluation({ texts, choices, reference, noiseFloorSeed, tokensOut }: EvaluateInvocation): void {
+  if (texts.length === 0 && choices === null) {
+    throw invalidArgument('"lathe evaluate" needs something to read.', 'Write --text FILE, or --choices FILE.');
+  }
+  if (noiseFloorSeed !== null && (reference === null || texts.length === 0)) {
+    throw invalidArgument('--noise-floor needs a text and a reference.', 'Add --text FILE and --reference MODEL.');
+  }
+  if (tokensOut !== null && texts.length === 0) {
+    throw invalidArgument('--tokens-out means nothing without a text.', 'Add --text FILE, or leave it away.');
   }
 }

@@ -19,6 +19,20 @@ export function parseThreads(text: string): number {
   );
 }
 
+/** Far above any text; larger numbers would lose digits. */
+const MAX_COUNT = 2 ** 31 - 1;
+
+/**
+ * A whole number from `least` on.
+ *
+ * @throws UsageError USAGE_INVALID_ARGUMENT
+ */
+export function parseCount(text: string, flag: string, least: number): number {
+  const count = /^[0-9]{1,10}$/.test(text) ? Number(text) : -1;
+  if (count >= least && count <= MAX_COUNT) return count;
+  throw invalidArgument(`"${text}" is not a number for ${flag}.`, `Write a whole number of ${least} or more.`);
+}
+
 /**
  * @param flag for the message
  * @throws UsageError USAGE_INVALID_ARGUMENT

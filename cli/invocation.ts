@@ -51,6 +51,20 @@ export interface EstimateInvocation {
   recipe: RecipeChoice;
 }
 
+export interface EvaluateInvocation {
+  command: 'evaluate';
+  model: string;
+  reference: string | null;
+  texts: readonly string[];
+  choices: string | null;
+  context: number;
+  limitTokens: number | null;
+  tokensOut: string | null;
+  noiseFloorSeed: number | null;
+  resume: boolean;
+  force: boolean;
+}
+
 export interface DoctorInvocation {
   command: 'doctor';
 }
@@ -66,6 +80,7 @@ export type Invocation =
   | RestoreInvocation
   | VerifyInvocation
   | EstimateInvocation
+  | EvaluateInvocation
   | DoctorInvocation
   | SchemaInvocation;
 

@@ -28,6 +28,7 @@ async function main(): Promise<void> {
     version: process.env['LATHE_VERSION'] ?? 'unbuilt',
     // Every chunk of the built command line lies in dist/cli.
     kernelsPath: fileURLToPath(new URL('../native/lathe-kernels.node', import.meta.url)),
+    inferenceWorkerPath: fileURLToPath(new URL('inference-worker.js', import.meta.url)),
     stdout,
     stderr,
     now: () => performance.now(),

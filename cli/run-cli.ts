@@ -94,10 +94,10 @@ function createContext(
   view: ProgressView,
   signal: AbortSignal,
 ): CommandContext {
-  const { argv, logicalProcessors, kernelsPath, openEngine } = surroundings;
+  const { argv, logicalProcessors, kernelsPath, inferenceWorkerPath, openEngine } = surroundings;
   let engine: Promise<Engine> | null = null;
   return {
-    engine: () => (engine ??= openEngine({ kernelsPath, home: latheHome(surroundings) })),
+    engine: () => (engine ??= openEngine({ kernelsPath, inferenceWorkerPath, home: latheHome(surroundings) })),
     job: {
       threads: flags.threads ?? Math.max(1, logicalProcessors),
       memoryLimitBytes: flags.memoryLimitBytes,
@@ -121,6 +121,8 @@ async function runCommand(invocation: Invocation, context: CommandContext): Prom
       return (await import('./commands/verify-command.ts')).runVerify(invocation, context);
     case 'estimate':
       return (await import('./commands/estimate-command.ts')).runEstimate(invocation, context);
+    case 'evaluate':
+      return (await import('./commands/evaluate-command.ts')).runEvaluate(invocation, context);
     case 'doctor':
       return (await import('./commands/doctor-command.ts')).runDoctor(context);
     case 'schema':

@@ -20,6 +20,8 @@ export interface Surroundings {
   version: string;
   /** The built addon. */
   kernelsPath: string;
+  /** The built file that threads of the engine run. */
+  inferenceWorkerPath: string;
   stdout: OutputStream;
   stderr: OutputStream;
   /** Milliseconds, only going forward. */

@@ -3,6 +3,7 @@
  *   native/lathe-kernels.node  the Rust kernels behind Node-API
  *   cli/lathe.js               the command line: ES modules, split so that `lathe --help` loads little
  *   engine/index.cjs           the engine for the window: CommonJS for an old Electron; proves that it bundles
+ *   inference-worker.js, .cjs  beside each, what its worker threads run
  */
 import {
   chmodSync,
@@ -35,6 +36,7 @@ const MAX_STARTUP_BYTES = 256 * 1024;
 
 const CLI_ENTRY = 'cli/lathe.ts';
 const ENGINE_ENTRY = 'workers/engine/index.ts';
+const WORKER_ENTRY = 'workers/inference/inference-worker.ts';
 
 /** Loaded from node_modules at run time: it brings its own native libraries, and only jobs that run a model need it. */
 const EXTERNAL = ['onnxruntime-node'];
@@ -116,7 +118,7 @@ async function buildCli(esbuild) {
   const folder = inRepository('dist/cli');
   const { outputFiles, metafile } = await esbuild.build({
     absWorkingDir: REPOSITORY,
-    entryPoints: [CLI_ENTRY],
+    entryPoints: { lathe: CLI_ENTRY, 'inference-worker': WORKER_ENTRY },
     outdir: 'dist/cli',
     chunkNames: '[name]-[hash]',
     bundle: true,
@@ -174,8 +176,9 @@ async function buildEngine(esbuild) {
   const startedAt = performance.now();
   const { metafile } = await esbuild.build({
     absWorkingDir: REPOSITORY,
-    entryPoints: [ENGINE_ENTRY],
-    outfile: 'dist/engine/index.cjs',
+    entryPoints: { index: ENGINE_ENTRY, 'inference-worker': WORKER_ENTRY },
+    outdir: 'dist/engine',
+    outExtension: { '.js': '.cjs' },
     bundle: true,
     format: 'cjs',
     platform: 'node',

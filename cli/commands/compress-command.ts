@@ -1,5 +1,4 @@
 import type { CompressResult } from '../../core/contract/results.ts';
-import { JobError, WorkbenchError } from '../../core/errors.ts';
 import { bitsPerWeight, formatBytes, formatCount, formatFraction, formatSeconds } from '../../core/units.ts';
 import type { CompressInvocation } from '../invocation.ts';
 import { escapeLine } from '../output/escape-text.ts';
@@ -7,7 +6,7 @@ import { formatPairs, formatTable } from '../output/text-table.ts';
 import type { CommandContext, CommandOutcome } from './command-context.ts';
 import { runDry } from './dry-run.ts';
 import { loadRecipe } from './load-recipe.ts';
-import { quoteForShell } from './quote-for-shell.ts';
+import { sayHowToResume } from './say-how-to-resume.ts';
 
 /** `lathe compress MODEL -o DIR`, with `--dry-run` only what it would do. */
 export async function runCompress(invocation: CompressInvocation, context: CommandContext): Promise<CommandOutcome> {
@@ -21,15 +20,6 @@ export async function runCompress(invocation: CompressInvocation, context: Comma
   } catch (error) {
     throw sayHowToResume(error, argv);
   }
-}
-
-/** The engine does not know how it was called; what goes on with the run is the same command with `--resume`. */
-function sayHowToResume(error: unknown, argv: readonly string[]): unknown {
-  if (!(error instanceof WorkbenchError) || error.code !== 'JOB_INTERRUPTED') return error;
-  const words = argv.includes('--resume') ? argv : [...argv, '--resume'];
-  const { code, what, where, retryable } = error;
-  const whatToDo = `Go on with: lathe ${words.map(quoteForShell).join(' ')}`;
-  return new JobError({ code, what, where, whatToDo, retryable, cause: error });
 }
 
 function summarize(result: CompressResult): string[] {

@@ -1,5 +1,5 @@
 import type { JobEvent } from '../../core/contract/progress.ts';
-import { formatSeconds } from '../../core/units.ts';
+import { formatCount, formatSeconds } from '../../core/units.ts';
 import type { OutputStream } from '../surroundings.ts';
 import { escapeLine, toSafeJson } from './escape-text.ts';
 import type { Style } from './style.ts';
@@ -131,11 +131,22 @@ export class ProgressView {
   }
 }
 
-function formatProgress({ stage, fraction, bytesPerSecond, etaSeconds }: JobEvent & { event: 'progress' }): string {
+function formatProgress(event: JobEvent & { event: 'progress' }): string {
+  const { stage, fraction, etaSeconds } = event;
   const parts = [`${Math.floor(100 * fraction)} %`];
-  if (bytesPerSecond > 0) parts.push(`${(bytesPerSecond / 1e6).toFixed(bytesPerSecond < 1e7 ? 1 : 0)} MB/s`);
+  const rate =
+    'tokensPerSecond' in event ? formatTokenRate(event.tokensPerSecond) : formatByteRate(event.bytesPerSecond);
+  if (rate !== null) parts.push(rate);
   if (etaSeconds !== null) parts.push(`${formatSeconds(etaSeconds)} to go`);
   return `${stage} ${parts.join(', ')}`;
+}
+
+function formatByteRate(bytesPerSecond: number): string | null {
+  return bytesPerSecond > 0 ? `${(bytesPerSecond / 1e6).toFixed(bytesPerSecond < 1e7 ? 1 : 0)} MB/s` : null;
+}
+
+function formatTokenRate(tokensPerSecond: number): string | null {
+  return tokensPerSecond > 0 ? `${formatCount(Math.round(tokensPerSecond))} tokens/s` : null;
 }
 
 function formatBarLine(event: JobEvent & { event: 'progress' }): string {

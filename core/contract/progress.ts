@@ -15,6 +15,17 @@ export type JobEvent =
       /** Seconds to go at that rate; null until a rate is known. */
       etaSeconds: number | null;
     }
+  | {
+      event: 'progress';
+      stage: string;
+      /** As above; the work of running a model is counted in tokens. */
+      fraction: number;
+      doneTokens: number;
+      totalTokens: number;
+      /** Over the last seconds. */
+      tokensPerSecond: number;
+      etaSeconds: number | null;
+    }
   | { event: 'note'; message: string }
   | { event: 'warning'; message: string };
 

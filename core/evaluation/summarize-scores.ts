@@ -1,40 +1,5 @@
+import type { ComparisonSummary, DivergenceSummary, ScoreSummary } from '../contract/evaluation-result.ts';
 import type { VocabularyScores } from '../kernels/kernels.ts';
-
-/** What the scores of a text say; all in nats. Source: the contract, section 4. */
-export interface ScoreSummary {
-  windows: number;
-  predictions: number;
-  meanNegativeLogLikelihood: number;
-  perplexity: number;
-  /** Standard deviation of the windows' means / square root of the windows; null with one window. */
-  standardError: number | null;
-  /** Fraction of predictions whose token was the most likely one. */
-  top1Accuracy: number;
-}
-
-/** What a reference adds. */
-export interface ComparisonSummary {
-  referenceMeanNegativeLogLikelihood: number;
-  referencePerplexity: number;
-  /** D(reference || model) per predicted token. */
-  klDivergence: {
-    mean: number;
-    median: number;
-    p90: number;
-    p99: number;
-    max: number;
-    /** Over the windows' means; null with one window. */
-    standardError: number | null;
-  };
-  /** Fraction of predictions with the same most likely token. */
-  top1Agreement: number;
-  /** Predictions that only one of the two had right: lost are the reference's, gained the model's. */
-  flips: { lost: number; gained: number; fraction: number };
-  /** Of the two perplexities, model over reference. */
-  perplexityRatio: number;
-  /** Model minus reference, paired: the standard error is that of the windows' differences. */
-  nllDifference: { mean: number; standardError: number | null };
-}
 
 /**
  * Sums scores up, in double precision and in the order of the text, so that the same scores give the same bits.
@@ -67,23 +32,28 @@ export function compareScores(
   const differences = means.map((mean, window) => mean - (referenceMeans[window] ?? 0));
   const referenceMeanNegativeLogLikelihood = meanOf(referenceMeans);
   const difference = meanOf(means) - referenceMeanNegativeLogLikelihood;
-  const divergences = windowMeans(kl, windows);
-  const sorted = Float64Array.from(kl).sort();
   return {
     referenceMeanNegativeLogLikelihood,
     referencePerplexity: Math.exp(referenceMeanNegativeLogLikelihood),
-    klDivergence: {
-      mean: meanOf(divergences),
-      median: quantileOf(sorted, 0.5),
-      p90: quantileOf(sorted, 0.9),
-      p99: quantileOf(sorted, 0.99),
-      max: sorted[sorted.length - 1] ?? 0,
-      standardError: standardErrorOf(divergences),
-    },
+    klDivergence: summarizeDivergence(kl, windows),
     top1Agreement: countEqual(argmax, referenceArgmax) / targets.length,
     flips: countFlips(argmax, referenceArgmax, targets),
     perplexityRatio: Math.exp(difference),
     nllDifference: { mean: difference, standardError: standardErrorOf(differences) },
+  };
+}
+
+/** Mean and quantiles over all predictions. */
+export function summarizeDivergence(kl: Float64Array, windows: number): DivergenceSummary {
+  const means = windowMeans(kl, windows);
+  const sorted = Float64Array.from(kl).sort();
+  return {
+    mean: meanOf(means),
+    median: quantileOf(sorted, 0.5),
+    p90: quantileOf(sorted, 0.9),
+    p99: quantileOf(sorted, 0.99),
+    max: sorted[sorted.length - 1] ?? 0,
+    standardError: standardErrorOf(means),
   };
 }
 

@@ -1,3 +1,4 @@
+import type { EvaluatedText, EvaluateResult } from '../../core/contract/evaluation-result.ts';
 import type {
   CompressResult,
   DoctorResult,
@@ -121,6 +122,54 @@ export const ESTIMATED: EstimateResult = {
   wouldFail: false,
 };
 
+const EVALUATED_TEXT: EvaluatedText = {
+  text: 'texts/docs.txt',
+  tokens: 2600,
+  context: 256,
+  windows: 10,
+  predictions: 2550,
+  droppedTokens: 40,
+  meanNegativeLogLikelihood: 3.630799,
+  perplexity: 37.74299,
+  standardError: 0.0186,
+  top1Accuracy: 0.336,
+  seconds: 2,
+  cpuSeconds: 3,
+  tokensPerSecond: 1280,
+  referenceMeanNegativeLogLikelihood: 3.6,
+  referencePerplexity: 36.59823,
+  klDivergence: {
+    mean: 0.00717,
+    median: 0.0004321,
+    p90: 0.02,
+    p99: 0.0812,
+    max: 0.5,
+    standardError: 0.000123,
+  },
+  top1Agreement: 0.9412,
+  flips: { lost: 10, gained: 5, fraction: 15 / 2550 },
+  perplexityRatio: 1.03128,
+  nllDifference: { mean: 0.030799, standardError: 0.001 },
+};
+
+export const EVALUATED: EvaluateResult = {
+  schema: 1,
+  runId: 'run-2',
+  model: 'models/small',
+  reference: 'models/large',
+  device: 'cpu',
+  addsBos: false,
+  ...EVALUATED_TEXT,
+  texts: [EVALUATED_TEXT],
+  choices: null,
+  tokensFile: null,
+  resumed: false,
+  seconds: 2.5,
+  cpuSeconds: 3.5,
+  peakRssBytes: 300 * 2 ** 20,
+  notes: [],
+};
+
 export const EXAMINED: DoctorResult = {
   schema: 1,
   version: '0.1.0',
@@ -142,6 +191,7 @@ export function fakeEngine(changes: Partial<Engine> = {}): Engine {
     restore: () => Promise.resolve(RESTORED),
     verify: () => Promise.resolve(VERIFIED),
     estimate: () => Promise.resolve(ESTIMATED),
+    evaluate: () => Promise.resolve(EVALUATED),
     doctor: () => Promise.resolve(EXAMINED),
     ...changes,
   };

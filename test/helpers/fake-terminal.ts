@@ -26,6 +26,7 @@ export function createFakeTerminal(options: FakeTerminalOptions = {}) {
     logicalProcessors: 8,
     version: '1.2.3',
     kernelsPath: '/program/lathe-kernels.node',
+    inferenceWorkerPath: '/program/inference-worker.js',
     stdout: { write: (text: string) => void (printed.stdout += text), isTTY: options.isStdoutTerminal },
     stderr: { write: (text: string) => void (printed.stderr += text), isTTY: options.isStderrTerminal, columns: 80 },
     now: () => clock.ms,

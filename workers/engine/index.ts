@@ -5,6 +5,7 @@
  * signal fires it stops within a fraction of a second: with JOB_INTERRUPTED if the job can be resumed, else with
  * JOB_CANCELLED. Nothing is printed; progress goes to `onEvent`.
  */
+import type { EvaluateResult } from '../../core/contract/evaluation-result.ts';
 import type {
   CompressResult,
   DoctorResult,
@@ -13,15 +14,19 @@ import type {
   RestoreResult,
   VerifyResult,
 } from '../../core/contract/results.ts';
+import { KernelError } from '../../core/errors.ts';
 import type { Kernels } from '../../core/kernels/kernels.ts';
 import { loadKernels } from '../../native-kernels/index.ts';
-import type { CompressOptions, EstimateOptions, JobOptions, RestoreOptions } from './job-options.ts';
+import type { OpenScorer } from '../inference/scorer.ts';
+import type { CompressOptions, EstimateOptions, EvaluateOptions, JobOptions, RestoreOptions } from './job-options.ts';
 
-export type { CompressOptions, EstimateOptions, JobOptions, RestoreOptions } from './job-options.ts';
+export type { CompressOptions, EstimateOptions, EvaluateOptions, JobOptions, RestoreOptions } from './job-options.ts';
 
 export interface EngineOptions {
   /** The built `lathe-kernels.node`. */
   kernelsPath: string;
+  /** The built `inference-worker` file; jobs that run a model need it. */
+  inferenceWorkerPath?: string;
   /** LATHE_HOME: runs and settings. Made when first needed. */
   home: string;
 }
@@ -32,6 +37,7 @@ export interface Engine {
   restore(options: RestoreOptions): Promise<RestoreResult>;
   verify(options: JobOptions & { model: string; against: string | null }): Promise<VerifyResult>;
   estimate(options: EstimateOptions): Promise<EstimateResult>;
+  evaluate(options: EvaluateOptions): Promise<EvaluateResult>;
   /** What is wrong with this machine is in the result, missing kernels included; never rejects. */
   doctor(): Promise<DoctorResult>;
 }
@@ -41,11 +47,22 @@ export interface Engine {
  *
  * Jobs reject with KernelError KERNEL_UNAVAILABLE where the kernels cannot be loaded.
  */
-export function openEngine({ kernelsPath, home }: EngineOptions): Engine {
+export function openEngine({ kernelsPath, inferenceWorkerPath, home }: EngineOptions): Engine {
   let loaded: Kernels | null = null;
   function kernels(): Kernels {
     loaded ??= loadKernels(kernelsPath);
     return loaded;
+  }
+  async function scorers(): Promise<OpenScorer> {
+    if (inferenceWorkerPath === undefined) {
+      throw new KernelError({
+        code: 'INFERENCE_UNAVAILABLE',
+        what: 'This engine was opened without the file that its inference threads run.',
+        whatToDo: 'Open it with "inferenceWorkerPath".',
+      });
+    }
+    const { threadScorers } = await import('../inference/thread-scorer.ts');
+    return threadScorers(inferenceWorkerPath, { kernelsPath });
   }
   return {
     inspect: async (options) => (await import('../jobs/inspect-job.ts')).inspectJob(options, kernels),
@@ -53,6 +70,8 @@ export function openEngine({ kernelsPath, home }: EngineOptions): Engine {
     restore: async (options) => (await import('../jobs/restore-job.ts')).restoreJob(options, kernels()),
     verify: async (options) => (await import('../jobs/verify-job.ts')).verifyJob(options, kernels()),
     estimate: async (options) => (await import('../jobs/estimate-job.ts')).estimateJob(options, kernels()),
+    evaluate: async (options) =>
+      (await import('../jobs/evaluate-job.ts')).evaluateJob(options, kernels(), home, await scorers()),
     doctor: async () => (await import('../jobs/doctor-job.ts')).doctorJob(kernels, home),
   };
 }

@@ -37,3 +37,25 @@ export interface EstimateOptions extends JobOptions {
   /** For a dry run: where the run would write, checked as the run would check it; null: nowhere. */
   output: { path: string; force: boolean } | null;
 }
+
+export interface EvaluateOptions extends JobOptions {
+  model: string;
+  /** Null: the model alone. */
+  reference: string | null;
+  /** Text files; may be empty where there are choices. */
+  texts: readonly string[];
+  /** A choices file. */
+  choices: string | null;
+  /** Tokens of a window; 2 or more. */
+  context: number;
+  /** Keeps the first so many ids of each text; null: all. */
+  limitTokens: number | null;
+  /** Where the figures of every token go; null: nowhere. */
+  tokensOut: string | null;
+  /** Seed of the noise floor; null: none. Only with a reference. */
+  noiseFloorSeed: number | null;
+  /** Go on with the interrupted evaluation of the same arguments; a plain run if there is none. */
+  resume: boolean;
+  /** Replace an existing `tokensOut`. */
+  force: boolean;
+}

@@ -23,6 +23,10 @@ export type JournalLine =
     }
   | { type: 'resumed'; at: string }
   | { type: 'item'; key: string; record: WorkRecord }
+  /** Scores of windows `from` up to before `to` of a text (a task) are in the run's score file, in this range. */
+  | { type: 'windows'; task: string; from: number; to: number; offsetBytes: number; sizeBytes: number }
+  /** Log-likelihoods of choices `from` and on, in the order in which they are scored. */
+  | { type: 'choices'; from: number; logLikelihoods: number[]; referenceLogLikelihoods: number[] | null }
   /** Everything is written and verified; the output, of which this is the `lathe.json`, is about to take its place. */
   | { type: 'committing'; latheFileSha256: string }
   | { type: 'done'; at: string; seconds: number }

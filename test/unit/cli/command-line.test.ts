@@ -52,6 +52,19 @@ describe('parsing the command line', () => {
       model: 'm',
       recipe: preset,
     });
+    expect(parse('evaluate', 'm', '--text', 't').invocation).toEqual({
+      command: 'evaluate',
+      model: 'm',
+      reference: null,
+      texts: ['t'],
+      choices: null,
+      context: 256,
+      limitTokens: null,
+      tokensOut: null,
+      noiseFloorSeed: null,
+      resume: false,
+      force: false,
+    });
     expect(parse('doctor').invocation).toEqual({ command: 'doctor' });
     expect(parse('schema', 'recipe').invocation).toEqual({ command: 'schema', kind: 'recipe' });
   });
@@ -70,6 +83,37 @@ describe('parsing the command line', () => {
       parse('restore', 'm', '-o', 'o', '--dtype', 'f32', '--max-shard-size', '5GB', '--force').invocation,
     ).toMatchObject({ dtype: 'f32', maxShardBytes: 5e9, force: true });
     expect(parse('verify', 'd', '--against', 'm').invocation).toMatchObject({ against: 'm' });
+    const evaluate = ['evaluate', 'm', '--text', 'a', 'b', '--text', 'c', '--choices', 'q', '--reference', 'r'];
+    const numbers = ['--context', '512', '--limit-tokens', '9000', '--noise-floor', '0'];
+    expect(parse(...evaluate, ...numbers, '--tokens-out', 'o', '--resume', '--force').invocation).toEqual({
+      command: 'evaluate',
+      model: 'm',
+      reference: 'r',
+      texts: ['a', 'b', 'c'],
+      choices: 'q',
+      context: 512,
+      limitTokens: 9000,
+      tokensOut: 'o',
+      noiseFloorSeed: 0,
+      resume: true,
+      force: true,
+    });
+  });
+
+  it.each([
+    [[]],
+    [['--text', '']],
+    [['--choices', 'q', '--tokens-out', 'o']],
+    [['--text', 't', '--noise-floor', '1']],
+    [['--choices', 'q', '--reference', 'r', '--noise-floor', '1']],
+    [['--text', 't', '--context', '1']],
+    [['--text', 't', '--context', '2.5']],
+    [['--text', 't', '--context', '-256']],
+    [['--text', 't', '--context', '4294967296']],
+    [['--text', 't', '--limit-tokens', '0']],
+    [['--text', 't', '--dry-run']],
+  ])('refuses an evaluation that says nothing or contradicts itself: %j', (flags) => {
+    expect(faultOf('evaluate', 'm', ...flags).code).toBe('USAGE_INVALID_ARGUMENT');
   });
 
   it.each([
@@ -113,7 +157,7 @@ describe('parsing the command line', () => {
     [['frobnicate'], 'USAGE_UNKNOWN_COMMAND', '"frobnicate" is not a command.', 'lathe --help'],
     [['compres', 'm'], 'USAGE_UNKNOWN_COMMAND', '"compres"', 'Write compress'],
     [['help', 'frobnicate'], 'USAGE_UNKNOWN_COMMAND', '"frobnicate"', 'lathe --help'],
-    [['evaluate', 'm'], 'USAGE_UNKNOWN_COMMAND', '"evaluate" is not in this release', 'lathe --help'],
+    [['export', 'm'], 'USAGE_UNKNOWN_COMMAND', '"export" is not in this release', 'lathe --help'],
     [['inspect'], 'USAGE_INVALID_ARGUMENT', 'MODEL is missing', 'lathe inspect --help'],
     [['inspect', 'a', 'b'], 'USAGE_INVALID_ARGUMENT', 'Expected 1 argument but got 2', 'lathe inspect --help'],
     [['inspect', ''], 'USAGE_INVALID_ARGUMENT', 'MODEL is empty', 'Write a path'],
@@ -137,7 +181,7 @@ describe('parsing the command line', () => {
     [['inspect', 'm', '--device', 'gpu'], 'USAGE_INVALID_ARGUMENT', '"gpu" is not supported', '--device cpu'],
     [['inspect', 'm', '--device', 'gpu:1'], 'USAGE_INVALID_ARGUMENT', '"gpu:1" is not supported', '--device cpu'],
     [['inspect', 'm', '--device', 'tpu'], 'USAGE_INVALID_ARGUMENT', '"tpu" is not a value', 'auto, cpu'],
-    [['inspect', 'm', '--force'], 'USAGE_INVALID_ARGUMENT', '--force means nothing', 'compress or restore'],
+    [['inspect', 'm', '--force'], 'USAGE_INVALID_ARGUMENT', '--force means nothing', 'compress, restore or evaluate'],
     [['verify', 'd', '--dry-run'], 'USAGE_INVALID_ARGUMENT', '--dry-run means nothing', 'compress'],
     [['restore', 'm', '-o', 'o', '--dry-run'], 'USAGE_INVALID_ARGUMENT', '--dry-run is not supported', 'compress'],
     [['restore', 'm'], 'USAGE_INVALID_ARGUMENT', '--output <dir>" is missing', 'lathe restore --help'],

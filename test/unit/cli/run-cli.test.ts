@@ -311,7 +311,10 @@ describe('what the engine is given', () => {
     };
     const terminal = createFakeTerminal({ engine, env: { LATHE_HOME: '/elsewhere' } });
     await terminal.run('verify', 'd', '--against', 'm', '--memory-limit', '1GiB');
-    expect(terminal.opened).toEqual([{ kernelsPath: '/program/lathe-kernels.node', home: '/elsewhere' }]);
+    const inferenceWorkerPath = '/program/inference-worker.js';
+    expect(terminal.opened).toEqual([
+      { kernelsPath: '/program/lathe-kernels.node', inferenceWorkerPath, home: '/elsewhere' },
+    ]);
     expect(given).toMatchObject({ model: 'd', against: 'm', threads: 8, memoryLimitBytes: 2 ** 30 });
     await terminal.run('verify', 'd', '--threads', '2');
     expect(given).toMatchObject({ model: 'd', against: null, threads: 2, memoryLimitBytes: null });

@@ -33,6 +33,13 @@ describe('the progress line of a terminal', () => {
     expect(writes).toEqual(['\r\u001b[2K[=====               ] encode 25 %, 250 MB/s, 1 min 1 s to go']);
   });
 
+  it('counts in tokens where a model is run', () => {
+    const { writes, view } = createView('line');
+    const counts = { doneTokens: 512, totalTokens: 2048, tokensPerSecond: 12345.6, etaSeconds: null };
+    view.onEvent({ event: 'progress', stage: 'evaluate', fraction: 0.25, ...counts });
+    expect(writes).toEqual(['\r\u001b[2K[=====               ] evaluate 25 %, 12,346 tokens/s']);
+  });
+
   it('leaves out a rate and a time that are not known yet', () => {
     const { writes, progress } = createView('line');
     progress(0, { bytesPerSecond: 0, etaSeconds: null });

@@ -1,0 +1,87 @@
+import type { EvaluatedText, EvaluateResult } from '../../core/contract/evaluation-result.ts';
+import { formatBytes, formatCount, formatFraction, formatSeconds } from '../../core/units.ts';
+import { escapeLine } from './escape-text.ts';
+import { formatPairs, formatTable, type Column } from './text-table.ts';
+
+const COLUMNS: readonly Column[] = [
+  { title: 'text', align: 'left' },
+  { title: 'windows', align: 'right' },
+  { title: 'predictions', align: 'right' },
+  { title: 'nats per token', align: 'right' },
+  { title: 'perplexity', align: 'right' },
+];
+
+const COMPARISON_COLUMNS: readonly Column[] = [
+  { title: 'reference', align: 'right' },
+  { title: 'ratio', align: 'right' },
+  { title: 'KL, nats per token', align: 'right' },
+  { title: 'median', align: 'right' },
+  { title: 'p99', align: 'right' },
+  { title: 'same first choice', align: 'right' },
+];
+
+/** An evaluation, for people: a row a text, then what ran. */
+export function summarizeEvaluation(result: EvaluateResult): string[] {
+  const { texts, choices, reference, context, runId, resumed, tokensFile, seconds, cpuSeconds, peakRssBytes } = result;
+  const columns = reference === null ? COLUMNS : [...COLUMNS, ...COMPARISON_COLUMNS];
+  const table = texts.length === 0 ? [] : [...formatTable(columns, texts.map(textCells)), ''];
+  const pairs: [string, string][] = [['Model', escapeLine(result.model)]];
+  if (reference !== null) pairs.push(['Reference', escapeLine(reference)]);
+  if (texts.length > 0) {
+    const beginning = result.addsBos ? ', a beginning token in front of the first' : '';
+    pairs.push(['Windows', `of ${formatCount(context)} tokens, each scored from its 2nd to its last${beginning}`]);
+  }
+  for (const { text, noiseFloor } of texts) {
+    if (noiseFloor === undefined) continue;
+    const { mean, p99 } = noiseFloor;
+    pairs.push(['Noise floor', `KL ${formatNats(mean)}, p99 ${formatNats(p99)} (${escapeLine(baseName(text))})`]);
+  }
+  if (choices !== null) {
+    const { accuracy, accuracyNormalized, questions, referenceAccuracy } = choices;
+    const against = referenceAccuracy === undefined ? '' : `; the reference ${formatFraction(referenceAccuracy)}`;
+    pairs.push(['Questions', `${formatCount(questions)} (${escapeLine(baseName(choices.file))})`]);
+    pairs.push(['Right', `${formatFraction(accuracy)}, by length ${formatFraction(accuracyNormalized)}${against}`]);
+  }
+  const rates = texts.flatMap(({ tokensPerSecond }) => tokensPerSecond ?? []);
+  const rate = rates.length === 0 ? '' : `, ${rates.map((each) => formatCount(Math.round(each))).join(', ')} tokens/s`;
+  pairs.push(['Run', `${escapeLine(runId)}${resumed ? ', resumed' : ''}`]);
+  if (tokensFile !== null) pairs.push(['Tokens', escapeLine(tokensFile)]);
+  pairs.push(['Time', `${formatSeconds(seconds)} (processor ${formatSeconds(cpuSeconds)})${rate}`]);
+  pairs.push(['Peak memory', formatBytes(peakRssBytes)]);
+  return [...table, ...formatPairs(pairs)];
+}
+
+function textCells(text: EvaluatedText): string[] {
+  const { windows, predictions, meanNegativeLogLikelihood, standardError, perplexity } = text;
+  const cells = [
+    escapeLine(baseName(text.text)),
+    formatCount(windows),
+    formatCount(predictions),
+    `${meanNegativeLogLikelihood.toFixed(6)}${formatError(standardError)}`,
+    perplexity.toFixed(4),
+  ];
+  const { referencePerplexity, perplexityRatio, klDivergence, top1Agreement } = text;
+  if (klDivergence === undefined) return cells;
+  return [
+    ...cells,
+    referencePerplexity?.toFixed(4) ?? '-',
+    perplexityRatio?.toFixed(5) ?? '-',
+    `${formatNats(klDivergence.mean)}${formatError(klDivergence.standardError)}`,
+    formatNats(klDivergence.median),
+    formatNats(klDivergence.p99),
+    top1Agreement === undefined ? '-' : formatFraction(top1Agreement),
+  ];
+}
+
+/** Enough digits for the smallest divergences, and none that say nothing. */
+function formatNats(value: number): string {
+  return value === 0 || value >= 0.01 ? value.toFixed(5) : value.toPrecision(3);
+}
+
+function formatError(standardError: number | null): string {
+  return standardError === null ? '' : ` ± ${standardError.toPrecision(2)}`;
+}
+
+function baseName(path: string): string {
+  return path.replace(/^.*[/\\](?=[^/\\])/, '');
+}

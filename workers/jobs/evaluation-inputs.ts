@@ -1,0 +1,193 @@
+/** What an evaluation needs before it may run a model: models, tokenizers, texts as token ids; every check of them. */
+import { ModelError, UsageError } from '../../core/errors.ts';
+import { parseChoices, tokenizeQuestion, type Question } from '../../core/evaluation/choices.ts';
+import type { Sequence } from '../../core/evaluation/score-sequences.ts';
+import { cutWindows } from '../../core/evaluation/windows.ts';
+import { openModel, type OpenedModel } from '../../core/model/open-model.ts';
+import { quoted } from '../../core/quoted.ts';
+import { readText } from '../../core/tokenizer/read-text.ts';
+import { readTokenizer } from '../../core/tokenizer/read-tokenizer.ts';
+import { joinIds, type Tokenizer } from '../../core/tokenizer/tokenizer.ts';
+import { formatCount } from '../../core/units.ts';
+import type { EvaluateOptions } from '../engine/job-options.ts';
+import { nodeFileAccess } from '../engine/node-file-access.ts';
+import { stopIfAsked } from '../engine/stop-if-asked.ts';
+import type { TokenProgress } from '../engine/token-progress.ts';
+import type { ScorerFacts } from '../inference/scorer.ts';
+import type { EvaluationScorers } from './evaluation-scorers.ts';
+
+/** A model with its tokenizer, opened by headers alone. */
+export interface EvaluatedModel {
+  /** As it was named. */
+  path: string;
+  opened: OpenedModel;
+  tokenizer: Tokenizer;
+}
+
+/** A text as windows of token ids. */
+export interface TokenizedText {
+  /** As it was named. */
+  text: string;
+  /** Tokens of the text, or as many as the limit keeps. */
+  tokens: number;
+  windows: Int32Array[];
+}
+
+export interface ChoiceInputs {
+  /** As it was named. */
+  file: string;
+  questions: Question[];
+  /** Of every choice of every question, in order. */
+  sequences: Sequence[];
+}
+
+export interface EvaluationInputs {
+  model: EvaluatedModel;
+  reference: EvaluatedModel | null;
+  texts: TokenizedText[];
+  choices: ChoiceInputs | null;
+  /** What a user may want to know, in whole sentences. */
+  notes: string[];
+}
+
+/**
+ * Opens the models, reads and tokenises the texts, and refuses whatever cannot be evaluated.
+ *
+ * @throws as `openModel` and `readTokenizer`; what opening a scorer throws; FormatError as `readText`, TEXT_TOO_SHORT,
+ * CHOICES_INVALID; UsageError EVALUATE_CONTEXT_TOO_LONG; ModelError MODEL_TOKEN_OUT_OF_VOCABULARY,
+ * EVALUATE_REFERENCE_DIFFERS
+ */
+export async function readEvaluationInputs(
+  options: EvaluateOptions,
+  scorers: EvaluationScorers,
+  progress: TokenProgress,
+): Promise<EvaluationInputs> {
+  const model = await openEvaluatedModel(options.model);
+  const reference = options.reference === null ? null : await openEvaluatedModel(options.reference);
+  progress.stage('load');
+  const { facts } = await scorers.main();
+  const notes = [...model.opened.notes, ...model.tokenizer.notes];
+  if (options.texts.length > 0) notes.push(...checkContext(options, facts));
+  for (const message of notes) options.onEvent({ event: 'note', message });
+  progress.stage('tokenise');
+  const texts: TokenizedText[] = [];
+  for (const path of options.texts) {
+    texts.push(await tokenizeText(path, model, reference, { ...options, vocabularySize: facts.vocabularySize }));
+  }
+  const choices = options.choices === null ? null : await readQuestions(options.choices, model, reference, facts);
+  return { model, reference, texts, choices, notes };
+}
+
+async function openEvaluatedModel(path: string): Promise<EvaluatedModel> {
+  const opened = await openModel(path, nodeFileAccess);
+  return { path, opened, tokenizer: await readTokenizer(opened.root, nodeFileAccess) };
+}
+
+/** Notes on a context that the model was not made for; refuses one that it cannot take. */
+function checkContext({ context, model }: EvaluateOptions, { positions }: ScorerFacts): string[] {
+  if (positions === null || context <= positions.count) return [];
+  const found = `a context of ${formatCount(context)} tokens, but ${quoted(model)} was made for ${formatCount(positions.count)}`;
+  if (!positions.isLimit) return [`This is ${found}: likelihoods behind that may be worse than they need be.`];
+  throw new UsageError({
+    code: 'EVALUATE_CONTEXT_TOO_LONG',
+    what: `This is ${found} and has no more positions.`,
+    whatToDo: `Write --context ${positions.count}, or less.`,
+  });
+}
+
+interface TokenizeOptions extends Pick<EvaluateOptions, 'context' | 'limitTokens' | 'signal'> {
+  /** Rows of the model's embedding. */
+  vocabularySize: number;
+}
+
+/** Reads a text and turns it into windows, once; with a reference, its tokenizer must give the same ids. */
+async function tokenizeText(
+  path: string,
+  model: EvaluatedModel,
+  reference: EvaluatedModel | null,
+  options: TokenizeOptions,
+): Promise<TokenizedText> {
+  const { text } = await readText(path, nodeFileAccess);
+  const ids = await encodeInPieces(model.tokenizer, text, options);
+  if (reference !== null) {
+    const wanted = await encodeInPieces(reference.tokenizer, text, options);
+    checkSameIds(ids, wanted, path, model, reference);
+  }
+  checkIds(ids, model, options.vocabularySize);
+  return { text: path, tokens: ids.length, windows: cutWindows(ids, options.context, path) };
+}
+
+async function readQuestions(
+  path: string,
+  model: EvaluatedModel,
+  reference: EvaluatedModel | null,
+  { vocabularySize, positions }: ScorerFacts,
+): Promise<ChoiceInputs> {
+  const { text } = await readText(path, nodeFileAccess);
+  const questions = parseChoices(text, path);
+  const maxLength = positions?.count ?? Infinity;
+  const sequences = questions.flatMap((question) => tokenizeQuestion(question, model.tokenizer, maxLength, path));
+  for (const { ids } of sequences) checkIds(ids, model, vocabularySize);
+  if (reference !== null) {
+    const wanted = questions.flatMap((question) => tokenizeQuestion(question, reference.tokenizer, maxLength, path));
+    sequences.forEach(({ ids }, index) => {
+      checkSameIds(ids, wanted[index]?.ids ?? ids.subarray(0, 0), path, model, reference);
+    });
+  }
+  return { file: path, questions, sequences };
+}
+
+/** Lets signals and events through between pieces; stops where the limit is reached. */
+async function encodeInPieces(
+  tokenizer: Tokenizer,
+  text: string,
+  { limitTokens, signal }: TokenizeOptions,
+): Promise<Int32Array> {
+  const limit = limitTokens ?? Infinity;
+  const pieces: Int32Array[] = [];
+  let count = 0;
+  for (const piece of tokenizer.encodePieces(text)) {
+    pieces.push(piece);
+    count += piece.length;
+    if (count >= limit) break;
+    await new Promise<void>((proceed) => setImmediate(proceed));
+    stopIfAsked(signal);
+  }
+  const ids = joinIds(pieces);
+  return ids.length > limit ? ids.slice(0, limit) : ids;
+}
+
+function checkIds(ids: Int32Array, { path, tokenizer }: EvaluatedModel, vocabularySize: number): void {
+  const index = ids.findIndex((id) => id >= vocabularySize);
+  const id = ids[index];
+  if (id === undefined) return;
+  throw new ModelError({
+    code: 'MODEL_TOKEN_OUT_OF_VOCABULARY',
+    what: `The tokenizer of ${quoted(path)} gives the token ${quoted(tokenizer.tokenOf(id) ?? '')} the id ${id}, but the model's embedding has ${formatCount(vocabularySize)} rows.`,
+    where: { file: path },
+    whatToDo: 'Put the tokenizer that belongs to these weights beside them.',
+  });
+}
+
+function checkSameIds(
+  ids: Int32Array,
+  wanted: Int32Array,
+  text: string,
+  model: EvaluatedModel,
+  reference: EvaluatedModel,
+): void {
+  const length = Math.max(ids.length, wanted.length);
+  for (let index = 0; index < length; index++) {
+    if (ids[index] === wanted[index]) continue;
+    throw new ModelError({
+      code: 'EVALUATE_REFERENCE_DIFFERS',
+      what: `The reference ${quoted(reference.path)} has another tokenizer than ${quoted(model.path)}: token ${index} of ${quoted(text)} is ${shownId(wanted[index])} to it, not ${shownId(ids[index])}.`,
+      where: { file: reference.path },
+      whatToDo: 'Name the model that this one was made from; likelihoods of other tokens cannot be compared.',
+    });
+  }
+}
+
+function shownId(id: number | undefined): string {
+  return id === undefined ? 'missing' : String(id);
+}
