@@ -9,8 +9,8 @@ function zstdCommands(file, work, level) {
   return {
     packed,
     back,
-    compress: { command: 'zstd', args: [`-${level}`, '-T1', '-q', '-f', '-k', file, '-o', packed] },
-    decompress: { command: 'zstd', args: ['-d', '-q', '-f', '-k', packed, '-o', back] },
+    compress: { command: 'zstd', args: [`-${level}`, '--single-thread', '-q', '-f', '-k', file, '-o', packed] },
+    decompress: { command: 'zstd', args: ['-d', '--single-thread', '-q', '-f', '-k', packed, '-o', back] },
   };
 }
 
