@@ -8,9 +8,8 @@ import { nodeFileAccess } from '../engine/node-file-access.ts';
 /**
  * Opens a compressed folder or file, with the `lathe.json` that lies in it.
  *
- * @throws ModelError MODEL_NOT_COMPRESSED, MODEL_SHARD_MISSING (a file that `lathe.json` names),
- * MODEL_CONFIG_INVALID; FormatError
- * FORMAT_LATHE_JSON_INVALID; as `openModel`
+ * @throws ModelError MODEL_NOT_COMPRESSED, MODEL_SHARD_MISSING (a file that `lathe.json` names), MODEL_CONFIG_INVALID (one
+ * that tells another kind of folder); FormatError FORMAT_LATHE_JSON_INVALID; as `openModel`
  */
 export async function openCompressed(path: string): Promise<{ model: OpenedModel; lathe: LatheFile | null }> {
   const facts = await nodeFileAccess.stat(path);
@@ -21,7 +20,6 @@ export async function openCompressed(path: string): Promise<{ model: OpenedModel
   for (const file of lathe?.output.files ?? []) {
     if ((await nodeFileAccess.stat(`${model.root}/${file.path}`)) === null) throw missingFile(file.path);
   }
-  if (lathe?.method === 'dfloat11') throw strangeConfig();
   if (lathe) throw changedKind(lathe.method);
   throw new ModelError({
     code: 'MODEL_NOT_COMPRESSED',
@@ -38,15 +36,6 @@ function changedKind(method: string): ModelError {
     what: `"lathe.json" says that this is a ${method} folder, but its "config.json" does not: it was changed.`,
     where: { file: 'config.json' },
     whatToDo: 'Get config.json, or the whole folder, again.',
-  });
-}
-
-function strangeConfig(): ModelError {
-  return new ModelError({
-    code: 'MODEL_CONFIG_INVALID',
-    what: '"config.json" has no "dfloat11_config", but "lathe.json" says that this is a DFloat11 folder.',
-    where: { file: 'config.json' },
-    whatToDo: 'Get the config.json that belongs to this folder again.',
   });
 }
 

@@ -118,30 +118,40 @@ export function useWorkplace(): () => Workplace {
 
 type KernelName = keyof Kernels;
 
-/** The kernels, with a hook that is called before each call of them; what it throws is what the call throws. */
-export function hookedKernels(before: (name: KernelName, args: readonly unknown[]) => void | Promise<void>): Kernels {
-  return new Proxy(loadKernels(BINARY), {
-    get(kernels, name: KernelName) {
-      const kernel = (kernels as unknown as Record<string, (...args: unknown[]) => unknown>)[name]!;
-      return (...args: unknown[]) => {
-        const hook = before(name, args);
-        return hook instanceof Promise ? hook.then(() => kernel(...args)) : kernel(...args);
-      };
+/** The kernels, some of them replaced, with a hook that is called before each call of them; what it throws is what the call throws. */
+export function hookedKernels(
+  before: (name: KernelName, args: readonly unknown[]) => void | Promise<void>,
+  replaced: Partial<Kernels> = {},
+): Kernels {
+  return new Proxy(
+    { ...loadKernels(BINARY), ...replaced },
+    {
+      get(kernels, name: KernelName) {
+        const kernel = (kernels as unknown as Record<string, (...args: unknown[]) => unknown>)[name]!;
+        return (...args: unknown[]) => {
+          const hook = before(name, args);
+          return hook instanceof Promise ? hook.then(() => kernel(...args)) : kernel(...args);
+        };
+      },
     },
-  });
+  );
 }
 
 /** These do nothing that could be stopped. */
 const INSTANT: readonly KernelName[] = ['describe', 'memoryBytes', 'lockFile', 'createDigest', 'predictDfloat11'];
 
 /** Calls `act` before the call of this number, counted from 1; `calls` tells which there were. */
-export function kernelsWith(at: number, act: (name: KernelName) => void): { kernels: Kernels; calls: KernelName[] } {
+export function kernelsWith(
+  at: number,
+  act: (name: KernelName) => void,
+  replaced: Partial<Kernels> = {},
+): { kernels: Kernels; calls: KernelName[] } {
   const calls: KernelName[] = [];
   const kernels = hookedKernels((name) => {
     if (INSTANT.includes(name)) return;
     calls.push(name);
     if (calls.length === at) act(name);
-  });
+  }, replaced);
   return { kernels, calls };
 }
 

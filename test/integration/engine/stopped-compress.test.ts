@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { JobEvent } from '../../../core/contract/progress.ts';
@@ -125,6 +125,18 @@ describe.each(CODECS)('compress with %s', (codec) => {
       throw new VerificationError({ code: 'VERIFY_FAILED', what: 'A bit is wrong.', whatToDo: 'Look at the memory.' });
     });
     expect((await errorOf(() => place().compressBy(kernels, optionsOf('out')))).code).toBe('VERIFY_FAILED');
+    expect(readdirSync(place().folder).sort()).toEqual(['home', 'model']);
+  });
+
+  it('that finds a copied file changed since keeps neither output nor partial folder', async () => {
+    let isChanged = false;
+    const kernels = hookedKernels((name) => {
+      if (isChanged || !name.startsWith('decode')) return;
+      isChanged = true;
+      writeFileSync(place().at('out.lathe-partial/new/README.md'), '# Another file\n');
+    });
+    const error = await errorOf(() => place().compressBy(kernels, optionsOf('out')));
+    expect(error).toMatchObject({ code: 'VERIFY_FAILED', where: { file: 'README.md' } });
     expect(readdirSync(place().folder).sort()).toEqual(['home', 'model']);
   });
 

@@ -1,6 +1,7 @@
 import { existsSync, rmSync } from 'node:fs';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { JobEvent } from '../../../core/contract/progress.ts';
+import { VerificationError } from '../../../core/errors.ts';
 import { errorOf } from '../../helpers/error-of.ts';
 import { snapshotOf } from '../lossless/folder-snapshot.ts';
 import { writeMixedModel } from '../lossless/mixed-model.ts';
@@ -36,6 +37,30 @@ describe.each(CODECS)('other jobs on a %s folder', (codec) => {
       );
       expect((await errorOf(() => place().restoreBy(failing.kernels, options))).code).toBe('FILE_IO');
       expect(snapshotOf(place().folder)).toEqual(before);
+    }
+  });
+
+  it('restore and compress tell why they failed, also where what they wrote cannot be removed', async () => {
+    const lockFile = () => ({
+      release: () => {
+        throw diskError();
+      },
+    });
+    const findFault = () => {
+      throw new VerificationError({ code: 'VERIFY_FAILED', what: 'A bit is wrong.', whatToDo: 'Look at the memory.' });
+    };
+    const unremovable = () => kernelsWith(3, findFault, { lockFile }).kernels;
+    const compress = place().compressOptions(place().at('model'), place().at('one'), codec);
+    const restore = place().restoreOptions(place().at('coded'), place().at('two'));
+    for (const call of [
+      () => place().compressBy(unremovable(), compress),
+      () => place().restoreBy(unremovable(), restore),
+    ]) {
+      place().events.length = 0;
+      expect(await errorOf(call)).toMatchObject({ code: 'VERIFY_FAILED', what: 'A bit is wrong.' });
+      expect(place().events.filter(({ event }) => event === 'warning')).toMatchObject([
+        { message: expect.stringContaining('could not be removed. The disk is gone.') as string },
+      ]);
     }
   });
 
