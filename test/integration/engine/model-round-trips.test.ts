@@ -1,10 +1,13 @@
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import type { VerifyResult } from '../../../core/contract/results.ts';
 import { snapshotOf } from '../lossless/folder-snapshot.ts';
 import { writeMixedModel } from '../lossless/mixed-model.ts';
-import { CODECS, useWorkplace } from './engine-fixture.ts';
+import { CODECS, recipeOf, useWorkplace } from './engine-fixture.ts';
+
+const SAMPLE_MODEL = fileURLToPath(new URL('../../../examples/models/docs-llama-7m', import.meta.url));
 
 const place = useWorkplace();
 
@@ -50,5 +53,20 @@ describe.each(CODECS)('a model of mixed dtypes in two shards, coded with %s,', (
     expect(snapshotOf(place().at('from-moved'))).toEqual(expected);
     const text = readFileSync(join(place().at('one'), 'lathe.json'), 'utf8');
     expect(text).not.toContain(place().folder);
+  });
+});
+
+describe.each(CODECS)('the sample model, coded with %s,', (codec) => {
+  it('has the same bytes at 1 and 3 threads, within the sizes that were estimated', async () => {
+    const recipe = recipeOf(codec);
+    const options = { ...place().options(), model: SAMPLE_MODEL, recipe, output: null };
+    const { storedBytesLow, storedBytesHigh } = await place().engine.estimate(options);
+    const compressed = await place().compress(SAMPLE_MODEL, place().at('one'), codec, { threads: 1 });
+    await place().compress(SAMPLE_MODEL, place().at('three'), codec, { threads: 3 });
+    expect(snapshotOf(place().at('three'))).toEqual(snapshotOf(place().at('one')));
+    expect(compressed.storedBytes).toBeGreaterThanOrEqual(storedBytesLow);
+    expect(compressed.storedBytes).toBeLessThanOrEqual(storedBytesHigh);
+    await place().restore(place().at('three'), place().at('restored'), { threads: 2 });
+    expect(snapshotOf(place().at('restored'))).toEqual(snapshotOf(SAMPLE_MODEL));
   });
 });
