@@ -9,8 +9,14 @@ function zstdCommands(file, work, level) {
   return {
     packed,
     back,
-    compress: { command: 'zstd', args: [`-${level}`, '--single-thread', '-q', '-f', '-k', file, '-o', packed] },
-    decompress: { command: 'zstd', args: ['-d', '--single-thread', '-q', '-f', '-k', packed, '-o', back] },
+    compress: {
+      command: 'zstd',
+      args: [`-${level}`, '--single-thread', '--no-asyncio', '-q', '-f', '-k', file, '-o', packed],
+    },
+    decompress: {
+      command: 'zstd',
+      args: ['-d', '--single-thread', '--no-asyncio', '-q', '-f', '-k', packed, '-o', back],
+    },
   };
 }
 
