@@ -44,7 +44,7 @@ export interface OutputFolder {
   begin(run: PartialRun): Promise<void>;
   /** Puts the finished output in its place. */
   commit(): Promise<void>;
-  /** Removes the partial folder, unless it was left: nothing of this run stays. */
+  /** Removes the partial folder, unless it was left, and folders made for it: nothing of this run stays. */
   discard(): Promise<void>;
   /** Frees the lock and leaves the partial folder for a resume. */
   leave(): void;
@@ -89,9 +89,10 @@ export async function refuseExistingOutput(output: string, force: boolean): Prom
  * @throws JobError JOB_OUTPUT_BUSY if another run works on the same output
  */
 export async function openOutputFolder(output: string, kernels: Kernels): Promise<OutputFolder> {
+  const madeParents = await missingParents(output);
   const lock = await lockPartialFolder(`${output}${PARTIAL_ENDING}`, kernels);
   try {
-    return await openLocked(output, lock);
+    return await openLocked(output, lock, madeParents);
   } catch (error) {
     lock.release();
     throw error;
@@ -111,7 +112,14 @@ async function lockPartialFolder(partial: string, kernels: Kernels): Promise<Fil
   }
 }
 
-async function openLocked(output: string, lock: FileLock): Promise<OutputFolder> {
+/** Folders around an output that are not there yet, the innermost first. */
+async function missingParents(output: string): Promise<string[]> {
+  const parents: string[] = [];
+  for (let parent = dirname(output); !(await exists(parent)); parent = dirname(parent)) parents.push(parent);
+  return parents;
+}
+
+async function openLocked(output: string, lock: FileLock, madeParents: readonly string[]): Promise<OutputFolder> {
   const partial = `${output}${PARTIAL_ENDING}`;
   const [newFolder, oldFolder, runFile] = [newFolderOf(output), join(partial, 'old'), join(partial, RUN_FILE)];
   /** Once the lock is free, what lies here is another's. */
@@ -140,7 +148,8 @@ async function openLocked(output: string, lock: FileLock): Promise<OutputFolder>
         leave();
       }
       await removeUnlessUsed(partial);
-      await syncFolder(dirname(partial));
+      if (await exists(output)) await syncFolder(dirname(partial));
+      else for (const parent of madeParents) await removeUnlessUsed(parent);
     });
   }
 
@@ -184,10 +193,10 @@ export async function discardAfter(place: OutputFolder, onEvent: OnJobEvent): Pr
   }
 }
 
-/** Another run may have begun in a partial folder since its lock was freed. */
-async function removeUnlessUsed(partial: string): Promise<void> {
+/** Another run may have begun in a folder since its lock was freed. */
+async function removeUnlessUsed(folder: string): Promise<void> {
   try {
-    await rmdir(partial);
+    await rmdir(folder);
   } catch (error) {
     if (!isOneOf(error, 'ENOTEMPTY', 'EEXIST', 'ENOENT')) throw error;
   }

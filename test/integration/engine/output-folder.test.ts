@@ -80,6 +80,17 @@ describe('an output folder', () => {
     expect(readdirSync(place().folder)).toEqual([]);
   });
 
+  it('goes with the folders that were made for it, unless something else has come to lie in them', async () => {
+    await (await openOutputFolder(place().at('one/two/three/out'), kernels)).discard();
+    expect(readdirSync(place().folder)).toEqual([]);
+    const folder = await openOutputFolder(place().at('one/two/three/out'), kernels);
+    place().write('one/mine', { file: '' });
+    await folder.discard();
+    expect(readdirSync(place().at('one'))).toEqual(['mine']);
+    await (await openOutputFolder(place().at('one/mine/out'), kernels)).discard();
+    expect(readdirSync(place().at('one'))).toEqual(['mine']);
+  });
+
   it('takes a run file that was torn for none', async () => {
     for (const text of ['', '{"runId": "a"', '{"runId": 1, "command": "compress"}', 'null']) {
       place().write('out.lathe-partial', { 'run.json': text });

@@ -88,7 +88,7 @@ describe.each(CODECS)('compress with %s', (codec) => {
     controller.abort();
     const before = snapshotOf(place().folder);
     const error = await errorOf(() =>
-      place().compress(place().at('model'), place().at('out'), codec, { signal: controller.signal }),
+      place().compress(place().at('model'), place().at('deep/out'), codec, { signal: controller.signal }),
     );
     expect(error.code).toBe('JOB_CANCELLED');
     expect(snapshotOf(place().folder)).toEqual(before);
