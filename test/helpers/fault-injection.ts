@@ -1,11 +1,14 @@
 /** Faults from outside for the built program, by a small library that is loaded before it: see fault-injection.c. */
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { constants, tmpdir } from 'node:os';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, renameSync } from 'node:fs';
+import { constants } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const SOURCE = fileURLToPath(new URL('./fault-injection.c', import.meta.url));
+/** Ignored by git. */
+const BUILD_FOLDER = fileURLToPath(new URL('../../.tmp', import.meta.url));
 
 /** LD_PRELOAD and /proc are Linux's; elsewhere these tests are skipped, and counted as skipped. */
 export const canInjectFaults = process.platform === 'linux';
@@ -28,16 +31,17 @@ export interface WatchedCall {
   path: string;
 }
 
-let compiled: string | null = null;
-
-/** Compiles the library once for each test process; it is removed with it. */
+/** The compiled library, made once for each state of its source; a test process may be ended before it could remove it. */
 function faultLibrary(): string {
-  if (compiled !== null) return compiled;
-  const folder = mkdtempSync(join(tmpdir(), 'lathe-fault-'));
-  process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
-  compiled = join(folder, 'fault-injection.so');
-  execFileSync('cc', ['-shared', '-fPIC', '-O1', '-Wall', '-Wextra', '-Werror', '-o', compiled, SOURCE, '-ldl']);
-  return compiled;
+  const digest = createHash('sha256').update(readFileSync(SOURCE)).digest('hex').slice(0, 16);
+  const path = join(BUILD_FOLDER, `fault-injection-${digest}.so`);
+  if (existsSync(path)) return path;
+  mkdirSync(BUILD_FOLDER, { recursive: true });
+  const temporary = `${path}.${process.pid}`;
+  execFileSync('cc', ['-shared', '-fPIC', '-O1', '-Wall', '-Wextra', '-Werror', '-o', temporary, SOURCE, '-ldl']);
+  // Whole when it appears: two test processes may come here at once.
+  renameSync(temporary, path);
+  return path;
 }
 
 /**

@@ -1,6 +1,6 @@
-import { mkdirSync, truncateSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { ErrorCode } from '../../../core/errors.ts';
 import { buildSafetensors, type SafetensorsSpec } from '../../helpers/build-safetensors.ts';
 import { CompressPlace, makeFolder } from './compress-place.ts';
@@ -71,7 +71,12 @@ describe('compress and inspect refuse a safetensors file that', () => {
     place = new CompressPlace(model, 'split-plane');
   });
 
-  afterEach(() => place.remove());
+  afterEach(() => {
+    place.remove();
+    rmSync(model, { recursive: true, force: true });
+  });
+
+  afterAll(() => rmSync(shared, { recursive: true, force: true }));
 
   async function expectRefused(code: ErrorCode): Promise<void> {
     const before = snapshotOf(model);

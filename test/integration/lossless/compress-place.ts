@@ -7,7 +7,7 @@ import { runLathe, type LatheRun, type RunLatheOptions } from '../../helpers/run
 
 export type Codec = 'dfloat11' | 'split-plane';
 
-function recipeOf(codec: Codec): string {
+export function recipeOf(codec: Codec): string {
   return fileURLToPath(new URL(`../../../examples/recipes/lossless-${codec}.yaml`, import.meta.url));
 }
 

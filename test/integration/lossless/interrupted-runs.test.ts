@@ -14,7 +14,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { canInjectFaults, readWatchedCalls } from '../../helpers/fault-injection.ts';
-import { CompressPlace, makeFolder, type Codec } from './compress-place.ts';
+import { CompressPlace, makeFolder, recipeOf, type Codec } from './compress-place.ts';
 import { snapshotOf, type Snapshot } from './folder-snapshot.ts';
 import { randomNumbers, writeMixedModel } from './mixed-model.ts';
 
@@ -183,7 +183,7 @@ describe.skipIf(!canInjectFaults)('an interrupted run', () => {
 
   it('is not resumed with another recipe; the error names the recipe', async () => {
     await killHalfway();
-    const other = new CompressPlace(model, 'split-plane').recipe;
+    const other = recipeOf('split-plane');
     await expectMismatch(['--recipe', other], /recipe/i);
   });
 
