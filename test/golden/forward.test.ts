@@ -144,7 +144,7 @@ function inRotary(change: (rotary: RotaryEmbedding) => Partial<RotaryEmbedding>)
 function inScaling<K extends RotaryScaling['kind']>(kind: K, change: Partial<RotaryScaling & { kind: K }>): Change {
   return inRotary(({ scaling }) => {
     if (scaling.kind !== kind) throw new Error(`the scaling is ${scaling.kind}, not ${kind}`);
-    return { scaling: { ...scaling, ...change } };
+    return { scaling: { ...scaling, ...change } as RotaryScaling };
   });
 }
 
