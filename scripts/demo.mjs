@@ -26,6 +26,10 @@ const RECIPES = [
   { title: 'split-plane', recipe: 'examples/recipes/lossless-split-plane.yaml', folder: 'split-plane' },
 ];
 
+const TEXT = 'examples/texts/docs.test.txt';
+/** A few seconds' worth. */
+const TEXT_LIMITS = ['--context', '256', '--limit-tokens', '4096'];
+
 /** Runs one Lathe command, shows it, and returns its JSON result with the wall time of the whole process. */
 async function lathe(work, ...args) {
   const shown = args.map((argument) => argument.replace(`${work}/`, 'demo/'));
@@ -116,6 +120,23 @@ async function runRecipe(work, original, sourceBytes, { title, recipe, folder })
   ];
 }
 
+/** What the model makes of a text, before and after: the same numbers, read straight from the compressed folders. */
+async function compareQuality(work) {
+  const rows = [['', 'nats per token', 'perplexity', 'KL divergence from the original']];
+  const folders = RECIPES.map(({ title, folder }) => [title, join(work, folder)]);
+  let windows = 0;
+  for (const [title, model] of [['original', MODEL], ...folders]) {
+    const reference = model === MODEL ? [] : ['--reference', MODEL];
+    const result = await lathe(work, 'evaluate', model, '--text', TEXT, ...TEXT_LIMITS, ...reference);
+    const divergence = result.klDivergence === undefined ? '' : `${result.klDivergence.mean} nats per token`;
+    if (reference.length > 0 && result.klDivergence?.max !== 0) throw new Stop(`${title}: predicts other tokens.`);
+    rows.push([title, result.meanNegativeLogLikelihood.toFixed(6), result.perplexity.toFixed(4), divergence]);
+    windows = result.windows;
+  }
+  console.log(`\n${TEXT}, the first ${windows} windows of 256 tokens, each scored from its 2nd token:\n`);
+  printTable(rows);
+}
+
 async function demo() {
   const unknown = process.argv.slice(2).filter((argument) => argument !== '--keep');
   if (unknown.length > 0) throw new Stop(`Unknown: ${unknown.join(' ')}. Usage: npm run demo [-- --keep]`);
@@ -153,6 +174,8 @@ async function demo() {
       ],
       ...rows,
     ]);
+    console.log();
+    await compareQuality(work);
     console.log('\nProof: SHA-256 of every original file, equal to that of both restored ones:\n');
     for (const [path, { sha256, sizeBytes }] of original)
       console.log(`  ${sha256}  ${path} (${formatBytes(sizeBytes)})`);
