@@ -28,7 +28,11 @@ function summarize({ ok, format, against, tensors, files, ...cost }: VerifyResul
       ['Format', format],
       [
         'Compared with',
-        against === null ? 'what was recorded when it was written' : `the original, ${escapeLine(against)}`,
+        against === null
+          ? format === 'gguf'
+            ? 'nothing: a GGUF file has no checksums'
+            : 'what was recorded when it was written'
+          : `the original, ${escapeLine(against)}`,
       ],
       ['Files', `${formatCount(files.length)} read, ${formatCount(checkedFiles.length)} with a recorded SHA-256`],
       ['Tensors', `${formatCount(tensors.length)} decoded, ${formatCount(exact.length)} bit-exact`],

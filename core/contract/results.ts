@@ -10,7 +10,7 @@ export interface InspectedTensor {
   name: string;
   /** Hugging Face's name. */
   canonicalName: string;
-  /** As in safetensors: BF16, F32, F8_E4M3 …; of a compressed tensor what it decodes to. */
+  /** As in safetensors: BF16, F32, F8_E4M3 …; of a compressed tensor what it decodes to; in a GGUF file its GGML type. */
   dtype: string;
   /** [out, in]; empty for a 0-d tensor. */
   shape: number[];
@@ -18,7 +18,9 @@ export interface InspectedTensor {
   storedBytes: number;
   /** Relative to the model's folder. */
   file: string;
-  /** How it is stored: plain, dfloat11, split-plane. */
+  /** Of this tensor alone; 0 for an empty one. */
+  bitsPerWeight: number;
+  /** How it is stored: plain, dfloat11, split-plane, ggml (blocks). */
   method: string;
   /** The rest only with statistics; null where the dtype or an empty tensor has none. In bits, 0 to 8. */
   exponentEntropyBits?: number | null;
@@ -34,7 +36,7 @@ export interface InspectedTensor {
 
 export interface InspectResult {
   schema: 1;
-  format: 'safetensors' | 'dfloat11' | 'split-plane';
+  format: 'safetensors' | 'dfloat11' | 'split-plane' | 'gguf';
   architecture: string | null;
   /** Elements of all tensors, tied ones once. */
   parameters: number;
@@ -125,6 +127,13 @@ export interface RestoreResult {
    * original's), other files by SHA-256; false where the original's files are not known.
    */
   filesIdentical: boolean;
+  /** Of a GGUF file: what the weights were rounded to, and what that changed in what the file's blocks decode to. */
+  rounding?: {
+    dtype: 'BF16' | 'F16' | 'F32';
+    maxAbsError: number;
+    /** Root mean square of the errors over that of the weights. */
+    relativeError: number;
+  };
   notes: string[];
   seconds: number;
   cpuSeconds: number;

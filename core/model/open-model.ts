@@ -7,7 +7,9 @@ import { elementCount } from '../formats/safetensors/tensor-size.ts';
 import { quoted } from '../quoted.ts';
 import { mapBounded } from './bounded-map.ts';
 import type { FileAccess } from './file-access.ts';
-import { architectureOf, EMBEDDING_PAIRS, hasTiedEmbeddings, type JsonObject } from './model-config.ts';
+import { openGguf, type GgufModel } from './gguf-model.ts';
+import { architectureOf, EMBEDDING_PAIRS, hasTiedEmbeddings } from './model-config.ts';
+import type { ModelFacts } from './model-facts.ts';
 import type { FolderFile } from './model-folder.ts';
 import { newHeaderBudget, readSafetensorsHeader, readSplitPlaneHeader } from './read-model-headers.ts';
 import { selectModelFiles, type ModelFiles } from './select-model-files.ts';
@@ -34,29 +36,6 @@ export interface SplitPlaneFile extends FolderFile {
   header: SplitPlaneHeader;
 }
 
-/** What is known of every model, whatever its files are. */
-interface ModelFacts {
-  /** The model's folder: absolute, without links. `${root}/${path}` is the path of any of its files. */
-  root: string;
-  /** `file`: one weight file; `index`: an index with its shards. Then other files of the folder are not part of it. */
-  openedAs: 'folder' | 'file' | 'index';
-  /** Every other file of the folder tree, sorted; index and config are among them. */
-  otherFiles: FolderFile[];
-  /** Folders without any entry, sorted. */
-  emptyFolders: string[];
-  /** Path of the shard index that was followed. */
-  indexFile: string | null;
-  config: JsonObject | null;
-  /** As stored. */
-  configText: string | null;
-  architecture: string | null;
-  tiedEmbeddings: boolean;
-  /** Elements of all tensors, a tied output matrix not counted again; of a DFloat11 unit those it stands for. */
-  parameters: number;
-  /** What a user may want to know, in whole sentences; nothing here stops a job. */
-  notes: string[];
-}
-
 /** A model in safetensors files; in a DFloat11 folder the tensors are the stored ones, `readDfloat11Folder` has the logical. */
 export interface SafetensorsModel extends ModelFacts {
   kind: 'safetensors' | 'dfloat11';
@@ -75,10 +54,10 @@ export interface SplitPlaneModel extends ModelFacts {
 }
 
 /** A model whose headers were read and found sound. */
-export type OpenedModel = SafetensorsModel | SplitPlaneModel;
+export type OpenedModel = SafetensorsModel | SplitPlaneModel | GgufModel;
 
 /**
- * Opens a model folder, one safetensors or `.splane` file, or a shard index, by its headers alone.
+ * Opens a model folder, one safetensors, `.splane` or GGUF file, or a shard index, by its headers alone.
  *
  * Of a folder, these are the weights: the shards of its index; else `model.safetensors`; else every safetensors file at
  * its top. In a DFloat11 folder every safetensors file at its top, as the official loader has it.
@@ -86,8 +65,8 @@ export type OpenedModel = SafetensorsModel | SplitPlaneModel;
  * @param unfinished whether the path may lie in the folder of an unfinished output: only the job that writes it says so
  * @throws ModelError MODEL_NOT_FOUND, MODEL_UNKNOWN_KIND, MODEL_PICKLE_REFUSED, MODEL_NOT_A_FILE,
  * MODEL_FILE_OUTSIDE_FOLDER, MODEL_INDEX_INVALID, MODEL_SHARD_MISSING, MODEL_TENSOR_MISSING, MODEL_DUPLICATE_TENSOR,
- * MODEL_CONFIG_INVALID; FormatError as `readHeaderLength`, `parseSafetensorsHeader` and
- * `parseSplitPlaneHeader`; what `access` throws
+ * MODEL_CONFIG_INVALID; FormatError as `readHeaderLength`, `parseSafetensorsHeader`, `parseSplitPlaneHeader` and
+ * `readGgufHeader`; what `access` throws
  * Cost: reads the headers, the index and config.json; lists the folder tree.
  */
 export async function openModel(
@@ -96,7 +75,15 @@ export async function openModel(
   { unfinished = false }: { unfinished?: boolean } = {},
 ): Promise<OpenedModel> {
   const chosen = await selectModelFiles(path, access, unfinished);
-  return chosen.kind === 'split-plane' ? openSplitPlane(chosen, access) : openSafetensors(chosen, access);
+  switch (chosen.kind) {
+    case 'split-plane':
+      return openSplitPlane(chosen, access);
+    case 'gguf':
+      return openGguf(chosen.root, chosen.weight, access);
+    case 'safetensors':
+    case 'dfloat11':
+      return openSafetensors(chosen, access);
+  }
 }
 
 async function openSafetensors(chosen: ModelFiles, access: FileAccess): Promise<SafetensorsModel> {

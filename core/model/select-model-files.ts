@@ -30,10 +30,21 @@ export interface ModelFiles {
   notes: string[];
 }
 
+/** A GGUF file holds its config too. */
+export interface GgufFiles {
+  kind: 'gguf';
+  root: string;
+  weight: FolderFile;
+}
+
 /**
  * Finds the files of a model. See `openModel` for the rules and for what is thrown.
  */
-export async function selectModelFiles(path: string, access: FileAccess, unfinished = false): Promise<ModelFiles> {
+export async function selectModelFiles(
+  path: string,
+  access: FileAccess,
+  unfinished = false,
+): Promise<ModelFiles | GgufFiles> {
   const trimmed = path.replace(/(?<=[^/\\])[/\\]+$/, '');
   if (!unfinished && trimmed.split(/[/\\]/).some((part) => part.endsWith(PARTIAL_ENDING))) {
     throw unknownKind(path, 'is the unfinished output of another job', 'Resume that job, or name a finished model.');
@@ -44,7 +55,7 @@ export async function selectModelFiles(path: string, access: FileAccess, unfinis
       code: 'MODEL_NOT_FOUND',
       what: `${quoted(path)} does not exist.`,
       where: { file: path },
-      whatToDo: 'Check the path: a model folder, a safetensors file or a shard index is expected.',
+      whatToDo: 'Check the path: a model folder, a safetensors file, a shard index or a GGUF file is expected.',
     });
   }
   if (facts.kind === 'folder') return selectFromFolder(await access.realPath(trimmed), access, unfinished);
@@ -54,8 +65,9 @@ export async function selectModelFiles(path: string, access: FileAccess, unfinis
   const name = trimmed.slice(slash + 1);
   const root = await access.realPath(slash < 0 ? '.' : slash === 0 ? '/' : trimmed.slice(0, slash));
   if (isShardIndexName(name)) return selectFromIndex(root, name, facts.sizeBytes, access);
-  if (!isSafetensorsName(name) && !isSplitPlaneName(name)) throw refuseName(name, path);
   const single = { path: name, sizeBytes: facts.sizeBytes };
+  if (isGgufName(name)) return { kind: 'gguf', root, weight: single };
+  if (!isSafetensorsName(name) && !isSplitPlaneName(name)) throw refuseName(name, path);
   const parts = await sharedParts(root, 'file', access);
   const kind = isSplitPlaneName(name) ? ('split-plane' as const) : parts.kind;
   return { ...parts, kind, weights: [single], index: null };
@@ -120,7 +132,10 @@ async function checkTopLevel(root: string, access: FileAccess): Promise<void> {
     names.some((name) => [isSafetensorsName, isShardIndexName, isSplitPlaneName].some((isWeights) => isWeights(name)))
   )
     return;
-  const refused = names.find(isPickleName) ?? names.find(isGgufName);
+  const gguf = names.find(isGgufName);
+  if (gguf !== undefined)
+    throw unknownKind(root, 'is a folder with GGUF files', `Name one of them: "${root}/${gguf}".`);
+  const refused = names.find(isPickleName);
   if (refused !== undefined) throw refuseName(refused, `${root}/${refused}`);
   const found = entries.length === 0 ? 'is an empty folder' : 'holds no safetensors or split-plane file at its top';
   throw unknownKind(root, found, 'Name a folder with a model in Hugging Face layout.');
@@ -192,7 +207,7 @@ function shardMissing(indexFile: string, shard: string): ModelError {
 }
 
 function notAFile(path: string, found: string): ModelError {
-  const whatToDo = 'Name a model folder, a safetensors file or a shard index.';
+  const whatToDo = 'Name a model folder, a safetensors file, a shard index or a GGUF file.';
   return new ModelError({
     code: 'MODEL_NOT_A_FILE',
     what: `${quoted(path)} ${found}.`,
@@ -219,16 +234,9 @@ function refuseName(name: string, path: string): ModelError {
       whatToDo: 'Convert the model to safetensors first: opening a pickle can run any program.',
     });
   }
-  if (isGgufName(name)) {
-    return unknownKind(
-      path,
-      'is a GGUF file, which Lathe cannot read yet',
-      'Name the safetensors model it was made from.',
-    );
-  }
   return unknownKind(
     path,
     'is not a model that Lathe knows',
-    'Name a model folder, a safetensors file or a shard index.',
+    'Name a model folder, a safetensors file, a shard index or a GGUF file.',
   );
 }

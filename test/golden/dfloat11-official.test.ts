@@ -46,8 +46,8 @@ afterAll(() => {
 });
 
 function safetensorsOf(model: OpenedModel): SafetensorsModel {
-  if (model.kind === 'split-plane') throw new Error('opened as split-plane');
-  return model;
+  if (model.kind === 'safetensors' || model.kind === 'dfloat11') return model;
+  throw new Error(`opened as ${model.kind}`);
 }
 
 function rangeOf({ file, offsetBytes, sizeBytes }: ModelTensor): ByteRange {

@@ -3,11 +3,13 @@ import { ModelError, UsageError } from '../../core/errors.ts';
 import { parseChoices, tokenizeQuestion, type Question } from '../../core/evaluation/choices.ts';
 import type { Sequence } from '../../core/evaluation/score-sequences.ts';
 import { cutWindows } from '../../core/evaluation/windows.ts';
+import { requireGgufConfig } from '../../core/model/gguf-model.ts';
+import { readGgufTokenizer } from '../../core/model/gguf-tokenizer.ts';
 import { openModel, type OpenedModel } from '../../core/model/open-model.ts';
 import { quoted } from '../../core/quoted.ts';
 import { readText } from '../../core/tokenizer/read-text.ts';
 import { readTokenizer } from '../../core/tokenizer/read-tokenizer.ts';
-import { joinIds, type Tokenizer } from '../../core/tokenizer/tokenizer.ts';
+import { createTokenizer, joinIds, type Tokenizer } from '../../core/tokenizer/tokenizer.ts';
 import { formatCount } from '../../core/units.ts';
 import type { EvaluateOptions } from '../engine/job-options.ts';
 import { nodeFileAccess } from '../engine/node-file-access.ts';
@@ -80,7 +82,10 @@ export async function readEvaluationInputs(
 
 async function openEvaluatedModel(path: string): Promise<EvaluatedModel> {
   const opened = await openModel(path, nodeFileAccess);
-  return { path, opened, tokenizer: await readTokenizer(opened.root, nodeFileAccess) };
+  if (opened.kind !== 'gguf') return { path, opened, tokenizer: await readTokenizer(opened.root, nodeFileAccess) };
+  requireGgufConfig(opened);
+  const files = await readGgufTokenizer(opened, nodeFileAccess);
+  return { path, opened, tokenizer: createTokenizer({ ...files, file: path }) };
 }
 
 /** Notes on a context that the model was not made for; refuses one that it cannot take. */

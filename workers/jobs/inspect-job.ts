@@ -1,5 +1,6 @@
 import type { InspectedTensor, InspectResult } from '../../core/contract/results.ts';
 import { ModelError, WorkbenchError, type ErrorCode } from '../../core/errors.ts';
+import { elementCount } from '../../core/formats/safetensors/tensor-size.ts';
 import type { Kernels, TensorStatistics } from '../../core/kernels/kernels.ts';
 import { readCodedParts } from '../../core/methods/lossless/coded-parts.ts';
 import { predictDfloat11, predictSplitPlane } from '../../core/methods/lossless/predict-sizes.ts';
@@ -12,6 +13,7 @@ import { fitThreads } from '../engine/memory-limit.ts';
 import { nodeFileAccess } from '../engine/node-file-access.ts';
 import { createProgressTracker } from '../engine/progress-tracker.ts';
 import { stopIfAsked } from '../engine/stop-if-asked.ts';
+import { listGgufTensors, readGgufStatistics } from './inspect-gguf.ts';
 
 /** What a model throws that has no DFloat11 layout. */
 const UNFIT: readonly ErrorCode[] = ['MODEL_NAME_COLLISION', 'RECIPE_NOT_SUPPORTED'];
@@ -45,12 +47,14 @@ export async function inspectJob(
 }
 
 async function listTensors(model: OpenedModel): Promise<InspectedTensor[]> {
+  if (model.kind === 'gguf') return listGgufTensors(model);
   const lathe = model.kind === 'dfloat11' && model.openedAs === 'folder' ? await readLatheFile(model.root) : null;
   const shapes = new Map((lathe?.tensors ?? []).map(({ name, shape }) => [name, shape]));
   const parts = await readCodedParts(model, nodeFileAccess, shapes);
   return parts.flatMap(({ tensors, file, method }) =>
     tensors.map(({ name, dtype, shape, storedBytes }) => {
-      return { name, canonicalName: name, dtype, shape, storedBytes, file, method };
+      const bits = bitsPerWeight(storedBytes, elementCount(shape) ?? 0);
+      return { name, canonicalName: name, dtype, shape, storedBytes, bitsPerWeight: bits, file, method };
     }),
   );
 }
@@ -61,6 +65,12 @@ async function addStatistics(
   options: JobOptions & { model: string },
   kernels: Kernels,
 ): Promise<InspectResult> {
+  if (model.kind === 'gguf') {
+    const threads = fitThreads(kernels, options.threads, model.tensors.length, options.memoryLimitBytes);
+    const tracker = createProgressTracker(threads, options.signal, options.onEvent);
+    const figures = await readGgufStatistics(model, kernels, tracker);
+    return { ...result, tensors: result.tensors.map((tensor) => ({ ...tensor, ...figures.get(tensor.name) })) };
+  }
   if (model.kind !== 'safetensors') {
     throw new ModelError({
       code: 'MODEL_ALREADY_COMPRESSED',

@@ -11,6 +11,14 @@ import { nodeFileAccess } from '../engine/node-file-access.ts';
 export async function openSource(path: string): Promise<SafetensorsModel> {
   const model = await openModel(path, nodeFileAccess);
   if (model.kind === 'safetensors') return model;
+  if (model.kind === 'gguf') {
+    throw new ModelError({
+      code: 'MODEL_ALREADY_COMPRESSED',
+      what: `${quoted(path)} is a GGUF file, expected a plain safetensors model.`,
+      where: { file: path },
+      whatToDo: 'Make one of it with "lathe restore", and name that.',
+    });
+  }
   throw new ModelError({
     code: 'MODEL_ALREADY_COMPRESSED',
     what: `${quoted(path)} is a ${model.kind} folder, expected a plain safetensors model.`,

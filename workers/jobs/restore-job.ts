@@ -1,6 +1,6 @@
 import { LATHE_FILE_NAME, type LatheFile } from '../../core/contract/lathe-file.ts';
 import type { RestoredFile, RestoreResult } from '../../core/contract/results.ts';
-import { JobError, UsageError, VerificationError } from '../../core/errors.ts';
+import { UsageError, VerificationError } from '../../core/errors.ts';
 import type { ByteRange, Kernels } from '../../core/kernels/kernels.ts';
 import { readCodedParts, type CodedPart } from '../../core/methods/lossless/coded-parts.ts';
 import { placeTensors, type RestoredWeightFile } from '../../core/methods/lossless/restored-files.ts';
@@ -11,18 +11,18 @@ import type { RestoreOptions } from '../engine/job-options.ts';
 import { fitThreads } from '../engine/memory-limit.ts';
 import { nodeFileAccess } from '../engine/node-file-access.ts';
 import { nodeOutputFiles } from '../engine/node-output-files.ts';
-import { discardAfter, newFolderOf, openOutputFolder, refuseExistingOutput } from '../engine/output-folder.ts';
+import { newFolderOf, refuseExistingOutput } from '../engine/output-folder.ts';
 import { startUsage } from '../engine/process-usage.ts';
 import { createProgressTracker, type ProgressTracker } from '../engine/progress-tracker.ts';
-import { newRunId } from '../engine/run-identity.ts';
-import { stopIfAsked } from '../engine/stop-if-asked.ts';
 import { openCompressed } from './open-compressed.ts';
 import { outputPath } from './output-path.ts';
 import { planRestore, type RestorePlan } from './plan-restore.ts';
+import { restoreGguf } from './restore-gguf.ts';
+import { writeRestored } from './restore-place.ts';
 
 /**
  * Undoes a lossless compression: byte for byte where `lathe.json` or the format tells what the files were, else every
- * tensor exactly, in new files.
+ * tensor exactly, in new files. Of a GGUF file makes a safetensors model.
  *
  * @throws ModelError MODEL_NOT_COMPRESSED; UsageError for options that a lossless folder does not have; VerificationError
  * VERIFY_FAILED if a restored file is not the original; any WorkbenchError. Nothing stays behind on failure
@@ -32,7 +32,9 @@ export async function restoreJob(options: RestoreOptions, kernels: Kernels): Pro
   const { force, signal, onEvent } = options;
   onEvent({ event: 'stage', stage: 'plan' });
   const { model, lathe } = await openCompressed(options.model);
-  checkOptions(options);
+  checkShardSize(options);
+  if (model.kind === 'gguf') return restoreGguf(model, options, kernels);
+  checkDtype(options);
   const output = await outputPath(options.output, model);
   await refuseExistingOutput(output, force);
   const parts = await readCodedParts(model, nodeFileAccess, shapesIn(lathe));
@@ -42,56 +44,39 @@ export async function restoreJob(options: RestoreOptions, kernels: Kernels): Pro
   const threads = fitThreads(kernels, options.threads, model.tensors.length, options.memoryLimitBytes);
   const tracker = createProgressTracker(threads, signal, onEvent);
   const tools: WorkTools = { kernels, files: nodeOutputFiles, access: nodeFileAccess, call: () => tracker.call() };
-  stopIfAsked(signal);
-  const place = await openOutputFolder(output, kernels);
-  if (place.unfinished && place.unfinished.command !== 'restore' && !force) {
-    place.leave();
-    throw new JobError({
-      code: 'JOB_UNFINISHED_RUN_EXISTS',
-      what: `An interrupted "lathe ${place.unfinished.command}" has left its work beside "${output}".`,
-      where: { file: output },
-      whatToDo: 'Finish that run with --resume, throw it away with --force, or choose another output.',
-    });
-  }
-  try {
-    await place.begin({ runId: newRunId(), command: 'restore' });
-    const files = await writeFiles(plan, parts, places, newFolderOf(output), tools, tracker);
-    stopIfAsked(signal);
-    await place.commit();
-    tracker.finish();
-    const notes = [...model.notes, ...plan.notes];
-    for (const message of notes) onEvent({ event: 'note', message });
-    const isIdentical = plan.isWhole && files.every(({ isKnown }) => isKnown);
-    return {
-      schema: 1,
-      output,
-      files: files.map(({ name, bytes, sha256 }) => ({ name, bytes, sha256 })),
-      lossless: true,
-      filesIdentical: isIdentical,
-      notes,
-      ...(await usage()),
-    };
-  } catch (error) {
-    await discardAfter(place, onEvent);
-    throw error;
-  }
+  const files = await writeRestored(output, options, kernels, (folder) =>
+    writeFiles(plan, parts, places, folder, tools, tracker),
+  );
+  tracker.finish();
+  const notes = [...model.notes, ...plan.notes];
+  for (const message of notes) onEvent({ event: 'note', message });
+  return {
+    schema: 1,
+    output,
+    files: files.map(({ name, bytes, sha256 }) => ({ name, bytes, sha256 })),
+    lossless: true,
+    filesIdentical: plan.isWhole && files.every(({ isKnown }) => isKnown),
+    notes,
+    ...(await usage()),
+  };
 }
 
-function checkOptions({ dtype, maxShardBytes, model: path }: RestoreOptions): void {
-  if (dtype !== null) {
-    throw new UsageError({
-      code: 'USAGE_INVALID_ARGUMENT',
-      what: `${quoted(path)} is compressed without loss, and comes back in its own dtypes; --dtype is for lossy ones.`,
-      whatToDo: 'Leave --dtype out.',
-    });
-  }
-  if (maxShardBytes !== null && maxShardBytes < 1) {
-    throw new UsageError({
-      code: 'USAGE_INVALID_ARGUMENT',
-      what: `A shard of ${maxShardBytes} bytes can hold no tensor.`,
-      whatToDo: 'Give --max-shard-size a size such as 5GB.',
-    });
-  }
+function checkDtype({ dtype, model: path }: RestoreOptions): void {
+  if (dtype === null) return;
+  throw new UsageError({
+    code: 'USAGE_INVALID_ARGUMENT',
+    what: `${quoted(path)} is compressed without loss, and comes back in its own dtypes; --dtype is for lossy ones.`,
+    whatToDo: 'Leave --dtype out.',
+  });
+}
+
+function checkShardSize({ maxShardBytes }: RestoreOptions): void {
+  if (maxShardBytes === null || maxShardBytes >= 1) return;
+  throw new UsageError({
+    code: 'USAGE_INVALID_ARGUMENT',
+    what: `A shard of ${maxShardBytes} bytes can hold no tensor.`,
+    whatToDo: 'Give --max-shard-size a size such as 5GB.',
+  });
 }
 
 function shapesIn(lathe: LatheFile | null): Map<string, number[]> {

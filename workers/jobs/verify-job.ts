@@ -17,6 +17,7 @@ import { stopIfAsked } from '../engine/stop-if-asked.ts';
 import { checkNothingLost, headerRanges, originalOf, originalTensors, type OriginalTensors } from './compare-parts.ts';
 import { openCompressed } from './open-compressed.ts';
 import { openSource } from './open-source.ts';
+import { verifyGguf } from './verify-gguf.ts';
 
 /** Faults of the folder at hand: they are listed, and the rest is checked too. */
 const FAULTS: readonly ErrorCode[] = [
@@ -41,6 +42,7 @@ export async function verifyJob(
   const usage = startUsage();
   options.onEvent({ event: 'stage', stage: 'plan' });
   const { model, lathe } = await openCompressed(options.model);
+  if (model.kind === 'gguf') return verifyGguf(model, options, kernels);
   const original = options.against === null ? null : await openSource(options.against);
   const shapes = new Map((lathe?.tensors ?? []).map(({ name, shape }) => [name, shape]));
   const parts = await readCodedParts(model, nodeFileAccess, shapes);

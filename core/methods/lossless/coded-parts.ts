@@ -6,6 +6,7 @@ import type { DecodeTarget } from '../../kernels/kernels.ts';
 import type { ModelTensor, OpenedModel, SafetensorsModel, SplitPlaneModel } from '../../model/open-model.ts';
 import type { FileAccess } from '../../model/file-access.ts';
 import { quoted } from '../../quoted.ts';
+import { ggufParts, type GgufPart } from '../gguf/gguf-parts.ts';
 import { shareBytes } from './share-bytes.ts';
 import { storedSplitPlaneBytes } from './split-plane-names.ts';
 import type { WorkTools } from './work.ts';
@@ -22,9 +23,9 @@ export interface LogicalTensor {
   storedBytes: number;
 }
 
-/** What is decoded together: a DFloat11 unit, a split-plane tensor, a tensor stored plain. */
+/** What is decoded together: a DFloat11 unit, a split-plane tensor, a tensor stored plain or in GGML's blocks. */
 export interface CodedPart {
-  method: 'plain' | 'dfloat11' | 'split-plane';
+  method: 'plain' | 'dfloat11' | 'split-plane' | 'ggml';
   /** Where it is stored, relative to the model's folder. */
   file: string;
   /** Its decoded bytes are those of these tensors, one after the other. */
@@ -43,7 +44,8 @@ export interface CodedPart {
  * Lists what a model stores, part by part, coded or plain.
  *
  * @param shapes of a DFloat11 folder's tensors, where `lathe.json` tells them
- * @throws as `readDfloat11Folder`
+ * A GGUF file's tensors are those of the Hugging Face model, in F32.
+ * @throws as `readDfloat11Folder`, `ggufParts`
  */
 export async function readCodedParts(
   model: OpenedModel,
@@ -63,6 +65,8 @@ export async function readCodedParts(
         ...plain.map((tensor) => plainPart(tensor, model)),
       ];
     }
+    case 'gguf':
+      return ggufParts(model).map(ggmlPart);
     case 'safetensors':
       return model.tensors.map((tensor) => plainPart(tensor, model));
   }
@@ -114,6 +118,24 @@ function unitPart(unit: Dfloat11Unit, { root }: SafetensorsModel, storedBytes: n
     }),
     sizeBytes: 2 * unit.elements,
     decode: (target, { kernels, call }) => kernels.decodeDfloat11(unit.fields, unit.elements, target, call()),
+  };
+}
+
+function ggmlPart({ place, elements, storedBytes, file, stored }: GgufPart): CodedPart {
+  const sizeBytes = 4 * elements;
+  return {
+    method: 'ggml',
+    file,
+    tensors: [{ name: place.canonicalName, dtype: 'F32', shape: place.shape, sizeBytes, storedBytes }],
+    sizeBytes,
+    async decode(target, { kernels, call }) {
+      if (target.kind !== 'floats') {
+        await kernels.convertGgml(stored, 'F32', target, call());
+        return;
+      }
+      const out = target.pieces[0]?.out;
+      if (out) await kernels.dequantizeGgml(stored, out, call());
+    },
   };
 }
 

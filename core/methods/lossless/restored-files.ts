@@ -93,7 +93,7 @@ function placesIn(header: Uint8Array, file: string, fileSizeBytes: number): Rest
  * @param maxShardBytes of a file's tensors; a larger tensor has a file of its own; null: one file
  */
 export function newWeightFiles(
-  parts: readonly CodedPart[],
+  parts: readonly Pick<CodedPart, 'tensors'>[],
   maxShardBytes: number | null,
 ): { files: RestoredWeightFile[]; index: Uint8Array | null } {
   const shards: LogicalTensor[][] = [[]];

@@ -193,7 +193,7 @@ const REFUSED: [title: string, code: string, path: string, files: MemoryFiles][]
   ['an empty folder', 'MODEL_UNKNOWN_KIND', '/m', new MemoryFiles({ '/m': { kind: 'empty folder' } })],
   ['a folder without weights', 'MODEL_UNKNOWN_KIND', '/m', new MemoryFiles({ '/m/readme.txt': '' })],
   ['a folder of GGUF files', 'MODEL_UNKNOWN_KIND', '/m', new MemoryFiles({ '/m/a.gguf': '' })],
-  ['a GGUF file', 'MODEL_UNKNOWN_KIND', '/m/a.gguf', new MemoryFiles({ '/m/a.gguf': '' })],
+  ['an empty GGUF file', 'FORMAT_FILE_CUT_SHORT', '/m/a.gguf', new MemoryFiles({ '/m/a.gguf': '' })],
   ['a file of no known kind', 'MODEL_UNKNOWN_KIND', '/m/a.txt', new MemoryFiles({ '/m/a.txt': '' })],
   [
     'an unfinished output',

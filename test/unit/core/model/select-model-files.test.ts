@@ -9,7 +9,9 @@ import { MemoryFiles, type MemoryNode } from '../../../helpers/memory-files.ts';
 const INDEX = JSON.stringify({ weight_map: { a: '1.safetensors', b: 'parts/2.safetensors' } });
 
 async function weightsOf(path: string, nodes: Record<string, MemoryNode>) {
-  const { kind, openedAs, weights, otherFiles } = await selectModelFiles(path, new MemoryFiles(nodes));
+  const files = await selectModelFiles(path, new MemoryFiles(nodes));
+  if (files.kind === 'gguf') throw new Error('opened as GGUF');
+  const { kind, openedAs, weights, otherFiles } = files;
   return { kind, openedAs, weights: weights.map((file) => file.path), others: otherFiles.map((file) => file.path) };
 }
 
@@ -100,7 +102,7 @@ describe('a config beside a single file', () => {
 test('an unfinished output is opened by its own job alone', async () => {
   const files = new MemoryFiles({ '/m.lathe-partial/new/model.safetensors': '' });
   expect((await errorOf(() => selectModelFiles('/m.lathe-partial/new', files))).code).toBe('MODEL_UNKNOWN_KIND');
-  expect((await selectModelFiles('/m.lathe-partial/new', files, true)).weights).toHaveLength(1);
+  expect(await selectModelFiles('/m.lathe-partial/new', files, true)).toMatchObject({ kind: 'safetensors' });
 });
 
 /** Files of which one has a size, but cannot be read. */
