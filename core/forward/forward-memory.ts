@@ -4,7 +4,7 @@ import type { AttentionHalf, DecoderDescription, MlpHalf } from '../model/archit
 const FLOAT_BYTES = 4;
 
 /** Rows (windows x positions) that one run of a part works on: enough to fill the cores, few enough for their caches. */
-const ROWS_PER_RUN = 2048;
+const ROWS_PER_RUN = 512;
 /** Rows that one walk over the blocks carries along when every walk reads the weights again. */
 const ROWS_PER_STREAMED_WALK = 16_384;
 /** Logits of one call, at most: a large vocabulary's rows stay within the caches' reach and far below the 512 MiB. */
