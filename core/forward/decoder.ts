@@ -7,7 +7,7 @@ import { logitRowsOf, memoryShares, weightBudget } from './forward-memory.ts';
 import type { ForwardPass } from './forward-pass.ts';
 import type { InferenceRuntime, RuntimeTensor } from './inference-runtime.ts';
 import { mlpGraph } from './mlp-graph.ts';
-import type { PartGraph } from './part-graph.ts';
+import type { PartGraph, WeightBinding } from './part-graph.ts';
 import { rotaryTables, type RotaryTables } from './rotary-frequencies.ts';
 import { SessionCache } from './session-cache.ts';
 import { WeightStore, type PartWeights } from './weight-store.ts';
@@ -34,7 +34,11 @@ export class Decoder implements ForwardPass {
   readonly #sessions: SessionCache;
   readonly #halves: readonly HalfBlock[];
   readonly #edges: { embedding: PartGraph; finalNorm: PartGraph; head: PartGraph };
-  readonly #blockWeights: WeightStore;
+  /** Its budget holds for windows of up to `length` tokens; longer ones leave less of the limit to weights. */
+  #blockWeights: { length: number; store: WeightStore } | null = null;
+  readonly #bindings: readonly (readonly WeightBinding[])[];
+  readonly #source: WeightSource;
+  readonly #memoryLimitBytes: number;
   readonly #edgeWeights: WeightStore;
   readonly #replaced = new Map<string, Float32Array>();
   #buffers: [Float32Array, Float32Array] = [new Float32Array(0), new Float32Array(0)];
@@ -56,10 +60,11 @@ export class Decoder implements ForwardPass {
       head: headGraph(description),
     };
     // Both halves of a block are read together: a coded unit often holds the whole block.
-    const bindings = blocks.map((_, block) => {
+    this.#bindings = blocks.map((_, block) => {
       return this.#halves.slice(2 * block, 2 * block + 2).flatMap(({ graph }) => graph.weights);
     });
-    this.#blockWeights = new WeightStore(weights, bindings, weightBudget(description, memoryLimitBytes));
+    this.#source = weights;
+    this.#memoryLimitBytes = memoryLimitBytes;
     this.#edgeWeights = WeightStore.resident(
       weights,
       Object.values(this.#edges).map(({ weights: bound }) => bound),
@@ -67,7 +72,7 @@ export class Decoder implements ForwardPass {
   }
 
   batchSize(length: number): number {
-    return memoryShares(length, this.#blockWeights.isStreaming).windowsPerWalk;
+    return memoryShares(length, this.#weightsFor(length).isStreaming).windowsPerWalk;
   }
 
   logitRows(): number {
@@ -89,11 +94,12 @@ export class Decoder implements ForwardPass {
     const rows = windows.length * length;
     let [hidden, next] = this.#takeBuffers(rows * this.hiddenSize);
     await this.#embed(windows, length, hidden);
-    const { windowsPerRun } = memoryShares(length, this.#blockWeights.isStreaming);
+    const blockWeights = this.#weightsFor(length);
+    const { windowsPerRun } = memoryShares(length, blockWeights.isStreaming);
     const positions = new PositionInputs(length);
     for (const [index, half] of this.#halves.entries()) {
       stopIfAsked(signal);
-      const weights = await this.#blockWeights.acquire(Math.floor(index / 2));
+      const weights = await blockWeights.acquire(Math.floor(index / 2));
       for (let first = 0; first < windows.length; first += windowsPerRun) {
         stopIfAsked(signal);
         const count = Math.min(windowsPerRun, windows.length - first);
@@ -127,6 +133,14 @@ export class Decoder implements ForwardPass {
 
   async close(): Promise<void> {
     await this.#sessions.close();
+  }
+
+  #weightsFor(length: number): WeightStore {
+    if (this.#blockWeights === null || this.#blockWeights.length < length) {
+      const budget = weightBudget(this.#description, this.#memoryLimitBytes, length);
+      this.#blockWeights = { length, store: new WeightStore(this.#source, this.#bindings, budget) };
+    }
+    return this.#blockWeights.store;
   }
 
   async #embed(windows: readonly Int32Array[], length: number, hidden: Float32Array): Promise<void> {

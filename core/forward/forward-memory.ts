@@ -12,6 +12,9 @@ const LOGIT_BYTES = 32 * 1024 * 1024;
 /** Of the memory limit, the part that may go to weights once the embedding and the activations have theirs. */
 const NODE_AND_RUNTIME_BYTES = 256 * 1024 * 1024;
 
+/** ONNX Runtime's arena grows by powers of two. */
+const ARENA_GROWTH = 2;
+
 /** How a forward pass shares out its memory for windows of one length. */
 export interface MemoryShares {
   /** Windows that one run of a part works on. */
@@ -32,13 +35,17 @@ export function memoryShares(length: number, isStreaming: boolean): MemoryShares
   return { windowsPerRun, windowsPerWalk: Math.max(windowsPerRun, Math.floor(walkRows / length)) };
 }
 
-/** Bytes left for the weights of the blocks. */
-export function weightBudget(decoder: DecoderDescription, memoryLimitBytes: number): number {
+/** Bytes left for the weights of the blocks when windows have at most so many tokens. */
+export function weightBudget(decoder: DecoderDescription, memoryLimitBytes: number, length: number): number {
   const isTied = decoder.head.weight === decoder.embedding.tokens;
   const edges = (isTied ? 1 : 2) * decoder.vocabularySize * decoder.hiddenSize * FLOAT_BYTES;
-  const walk = 2 * ROWS_PER_STREAMED_WALK * decoder.hiddenSize * FLOAT_BYTES;
-  const run = ROWS_PER_RUN * Math.max(...decoder.blocks.map(({ attention, mlp }) => rowBytes(attention, mlp)));
-  return memoryLimitBytes - NODE_AND_RUNTIME_BYTES - edges - walk - run - LOGIT_BYTES;
+  const walk = 2 * Math.max(ROWS_PER_STREAMED_WALK, length) * decoder.hiddenSize * FLOAT_BYTES;
+  const { windowsPerRun } = memoryShares(length, true);
+  const runs = decoder.blocks.map(({ attention, mlp }) => {
+    const scores = ARENA_GROWTH * attention.heads * length * length * FLOAT_BYTES;
+    return windowsPerRun * (length * rowBytes(attention, mlp) + scores);
+  });
+  return memoryLimitBytes - NODE_AND_RUNTIME_BYTES - edges - walk - Math.max(...runs) - LOGIT_BYTES;
 }
 
 /** Bytes of intermediate values a row, of the runs of both halves: each half's session keeps its own. */
