@@ -99,10 +99,43 @@ export function bf16Bytes(weights: Float32Array): Uint8Array {
   return new Uint8Array(Uint16Array.from(words, (word) => word >>> 16).buffer);
 }
 
+/** Blocks of 32: a half for the scale, the greatest magnitude by 127, and signed bytes. */
+export function q8Bytes(weights: Float32Array): Uint8Array {
+  const out = new Uint8Array((weights.length / 32) * 34);
+  const view = new DataView(out.buffer);
+  for (let block = 0; block < weights.length / 32; block++) {
+    const part = weights.subarray(32 * block, 32 * block + 32);
+    const scale = roundedHalf(part.reduce((most, weight) => Math.max(most, Math.abs(weight)), 0) / 127);
+    view.setUint16(34 * block, scale.word, true);
+    part.forEach((weight, index) => {
+      const code = scale.value === 0 ? 0 : Math.round(weight / scale.value);
+      view.setInt8(34 * block + 2 + index, Math.max(-127, Math.min(127, code)));
+    });
+  }
+  return out;
+}
+
+/** A number from 0 to 65,504 with eleven significant bits; below 2^-14 a multiple of 2^-24. */
+function roundedHalf(value: number): { word: number; value: number } {
+  if (value < 2 ** -14) {
+    const word = Math.round(value * 2 ** 24);
+    return { word, value: word * 2 ** -24 };
+  }
+  const exponent = Math.floor(Math.log2(value));
+  const mantissa = Math.round((value / 2 ** exponent - 1) * 1024);
+  return { word: ((exponent + 15) << 10) + mantissa, value: (1 + mantissa / 1024) * 2 ** exponent };
+}
+
+const STORED = {
+  F32: { id: 0, bytes: floatBytes },
+  BF16: { id: 30, bytes: bf16Bytes },
+  Q8_0: { id: 8, bytes: q8Bytes },
+} as const;
+
 interface ConvertOptions {
   tokenizer?: Entry[];
   /** Of matrices; norms and biases are F32. */
-  type?: 'F32' | 'BF16';
+  type?: keyof typeof STORED;
 }
 
 /** The GGUF file of a Hugging Face model of a family that GGUF has. */
@@ -130,13 +163,8 @@ export async function convertToGguf(
       values = new Float32Array(transposed(values, shape[0]!, shape[1]!));
       shape = shape.reverse();
     }
-    const isMatrix = shape.length > 1 && type === 'BF16';
-    tensors.push({
-      name: stored,
-      type: isMatrix ? 30 : 0,
-      shape,
-      data: isMatrix ? bf16Bytes(values) : floatBytes(values),
-    });
+    const { id, bytes } = STORED[shape.length > 1 ? type : 'F32'];
+    tensors.push({ name: stored, type: id, shape, data: bytes(values) });
   }
   const metadata: Entry[] = [['general.architecture', 'string', architecture], ...keysOf(architecture, config)];
   return { metadata: [...metadata, ...tokenizer], tensors: [...tensors, ...rotaryTables(config)] };
