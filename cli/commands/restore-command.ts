@@ -17,7 +17,7 @@ export async function runRestore(
 function summarize({ output, files, filesIdentical, lossless, ...cost }: RestoreResult): string[] {
   const sizeBytes = files.reduce((sum, { bytes }) => sum + bytes, 0);
   const identical = filesIdentical
-    ? 'every file has the bytes of the original, by SHA-256'
+    ? 'every file has the bytes of the original: weight files by XXH3-64, the others by SHA-256'
     : lossless
       ? 'every tensor is exact; the bytes of the original files are not known'
       : 'the weights are rounded';

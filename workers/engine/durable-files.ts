@@ -53,14 +53,21 @@ export async function writeFileDurably(path: string, content: string | Uint8Arra
  * full disk becomes a missing file.
  */
 export async function makeFolders(path: string): Promise<void> {
+  if (await makeFolder(path)) return;
+  await makeFolders(dirname(path));
+  // Some places take no folder at all, and still say that one around it is missing.
+  await makeFolder(path, true);
+}
+
+/** False where a folder around it is missing, unless there cannot be one. */
+async function makeFolder(path: string, hasParent = dirname(path) === path): Promise<boolean> {
   try {
     await mkdir(path);
+    return true;
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? error.code : undefined;
-    if (code === 'EEXIST' && (await stat(path)).isDirectory()) return;
-    const parent = dirname(path);
-    if (code !== 'ENOENT' || parent === path) throw error;
-    await makeFolders(parent);
-    await makeFolders(path);
+    if (code === 'EEXIST' && (await stat(path)).isDirectory()) return true;
+    if (code === 'ENOENT' && !hasParent) return false;
+    throw error;
   }
 }

@@ -43,7 +43,7 @@ export interface OutputFolder {
   /** Throws the unfinished run away and notes the new one. */
   begin(run: PartialRun): Promise<void>;
   /** Puts the finished output in its place. */
-  commit(): Promise<void>;
+  commit(mayReplace: boolean): Promise<void>;
   /** Removes the partial folder, unless it was left, and folders made for it: nothing of this run stays. */
   discard(): Promise<void>;
   /** Frees the lock and leaves the partial folder for a resume. */
@@ -125,8 +125,11 @@ async function openLocked(output: string, lock: FileLock, madeParents: readonly 
   /** Once the lock is free, what lies here is another's. */
   let isHeld = true;
   const unfinished = await readRun(runFile);
-  // A crash between the two renames of a commit: the former output goes back to its place.
-  if ((await exists(oldFolder)) && !(await exists(output))) {
+  await putBack();
+
+  /** After a crash or a failure between the two renames of a commit: the former output goes back to its place. */
+  async function putBack(): Promise<void> {
+    if (!(await exists(oldFolder)) || (await exists(output))) return;
     await wrapFileErrors('rename', oldFolder, () => rename(oldFolder, output));
   }
 
@@ -137,6 +140,7 @@ async function openLocked(output: string, lock: FileLock, madeParents: readonly 
 
   async function discard(): Promise<void> {
     if (!isHeld) return;
+    await putBack();
     await wrapFileErrors('remove', partial, async () => {
       try {
         const others = (await readdir(partial)).filter((name) => name !== RUN_FILE && name !== LOCK_FILE);
@@ -165,15 +169,24 @@ async function openLocked(output: string, lock: FileLock, madeParents: readonly 
       await writeFileDurably(runFile, `${JSON.stringify(run)}\n`);
       await wrapFileErrors('sync', dirname(partial), () => syncFolder(dirname(partial)));
     },
-    async commit() {
+    async commit(mayReplace) {
       await wrapFileErrors('put in place', output, async () => {
         await syncFolderTree(newFolder);
-        if ((await exists(output)) && !(await isEmptyFolder(output))) {
+        // It may have come while the job ran.
+        await refuseExistingOutput(output, mayReplace);
+        const isReplacing = (await exists(output)) && !(await isEmptyFolder(output));
+        if (isReplacing) {
           // What a killed run did not come to remove.
           await rm(oldFolder, { recursive: true, force: true });
           await rename(output, oldFolder);
         }
-        await rename(newFolder, output);
+        try {
+          await rename(newFolder, output);
+        } catch (error) {
+          // If this fails too, the next run on this output puts it back.
+          if (isReplacing) await rename(oldFolder, output).catch(() => undefined);
+          throw error;
+        }
         await syncFolder(dirname(output));
       });
       await discard();

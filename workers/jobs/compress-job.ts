@@ -1,12 +1,12 @@
 import { writeLatheFile, LATHE_FILE_NAME } from '../../core/contract/lathe-file.ts';
 import type { CompressResult } from '../../core/contract/results.ts';
-import { JobError, serializeError, WorkbenchError } from '../../core/errors.ts';
+import { JobError, serializeError, VerificationError, WorkbenchError } from '../../core/errors.ts';
 import type { Kernels } from '../../core/kernels/kernels.ts';
 import type { LosslessWork, WorkContext } from '../../core/methods/lossless/work.ts';
 import { writeFileDurably } from '../engine/durable-files.ts';
 import { checkUnchanged, takeFingerprints, type Fingerprints } from '../engine/fingerprints.ts';
 import type { CompressOptions } from '../engine/job-options.ts';
-import { sha256Hex } from '../engine/lathe-json.ts';
+import { readLatheFile, sha256Hex } from '../engine/lathe-json.ts';
 import { fitThreads } from '../engine/memory-limit.ts';
 import { nodeFileAccess } from '../engine/node-file-access.ts';
 import { nodeOutputFiles } from '../engine/node-output-files.ts';
@@ -67,7 +67,7 @@ export async function compressJob(options: CompressOptions, kernels: Kernels, ho
   try {
     stopIfAsked(signal);
     begun = await beginRun(place, output, options, fingerprints, home);
-    if (begun.isCommitted) await place.discard();
+    if (begun.isCommitted) await finishCommitted(output, place, context);
     else await runWork({ work, context, begun, place, tracker, options, fingerprints });
     const result = await readCompressResult(output);
     const used = await usage();
@@ -79,6 +79,24 @@ export async function compressJob(options: CompressOptions, kernels: Kernels, ho
   } finally {
     await begun?.journal.close();
   }
+}
+
+/** An output that a killed run had put in its place is hashed before it is called verified. */
+async function finishCommitted(output: string, place: OutputFolder, { kernels, call }: WorkContext): Promise<void> {
+  const files = (await readLatheFile(output))?.output.files ?? [];
+  const digests = await kernels.digestFiles(
+    files.map(({ path }) => `${output}/${path}`),
+    call(),
+  );
+  const changed = files.find(({ sha256 }, index) => digests[index]?.sha256 !== sha256);
+  await place.discard();
+  if (!changed) return;
+  throw new VerificationError({
+    code: 'VERIFY_FAILED',
+    what: `"${changed.path}" of the finished output "${output}" was changed after it was written.`,
+    where: { file: changed.path },
+    whatToDo: 'Compress the model again with --force.',
+  });
 }
 
 interface RunParts {
@@ -111,7 +129,7 @@ async function runWork({ work, context, begun, place, tracker, options, fingerpr
   for (const message of [...model.notes, ...finished.notes]) options.onEvent({ event: 'note', message });
   stopIfAsked(options.signal);
   await begun.journal.append({ type: 'committing', latheFileSha256: sha256Hex(text) });
-  await place.commit();
+  await place.commit(options.force);
 }
 
 type ItemParts = Pick<RunParts, 'work' | 'begun' | 'tracker' | 'options'>;

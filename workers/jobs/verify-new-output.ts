@@ -18,12 +18,12 @@ export function verificationBytes(model: OpenedModel, hashedFiles: readonly { si
 
 /** The files that a verification hashes. */
 export async function hashedFiles(
-  { outputFiles, unhashedFiles }: FinishedWork,
+  { outputFiles }: FinishedWork,
   { model, folder, access }: WorkContext,
 ): Promise<{ sizeBytes: number }[]> {
   const paths = [
     ...outputFiles.map((path) => `${folder}/${path}`),
-    ...unhashedFiles.map((path) => `${model.root}/${path}`),
+    ...model.weightFiles.map(({ path }) => `${model.root}/${path}`),
   ];
   return mapBounded(paths, STATS_AT_ONCE, async (path) => ({ sizeBytes: (await access.stat(path))?.sizeBytes ?? 0 }));
 }
@@ -53,35 +53,50 @@ export async function verifyNewOutput(
     await kernels.compareRanges(stored, original, call());
   }
   const paths = [...finished.outputFiles].sort();
+  const weights = model.weightFiles.map(({ path }) => path);
   // Two files are hashed in little more time than one, so those of source and output go together.
   const digests = await kernels.digestFiles(
-    [...finished.unhashedFiles.map((path) => `${model.root}/${path}`), ...paths.map((path) => `${folder}/${path}`)],
+    [...weights.map((path) => `${model.root}/${path}`), ...paths.map((path) => `${folder}/${path}`)],
     call(),
   );
   tracker.settle(digests.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0));
-  const named = [...finished.unhashedFiles, ...paths].map((path, index): SourceFile => {
+  const named = [...weights, ...paths].map((path, index): SourceFile => {
     const { sizeBytes = 0, sha256 = '' } = digests[index] ?? {};
     return { path, bytes: sizeBytes, sha256 };
   });
-  const outputFiles = named.slice(finished.unhashedFiles.length);
+  const outputFiles = named.slice(weights.length);
   checkCopies(finished, outputFiles);
-  const sourceFiles = [...finished.sourceFiles, ...named.slice(0, finished.unhashedFiles.length)];
-  return { outputFiles, sourceFiles: await addChecksums(sourceFiles, context) };
+  const sources = named.slice(0, weights.length);
+  checkSources(finished, sources);
+  const isWeight = new Set(weights);
+  const others = finished.sourceFiles.filter(({ path }) => !isWeight.has(path));
+  return { outputFiles, sourceFiles: [...others, ...(await addChecksums(sources, context))] };
+}
+
+/** What the work has hashed on its way, perhaps in several runs, is what the file has. */
+function checkSources({ sourceFiles }: FinishedWork, found: readonly SourceFile[]): void {
+  const hashed = new Map(sourceFiles.map(({ path, sha256 }) => [path, sha256]));
+  for (const { path, sha256 } of found) {
+    const expected = hashed.get(path) ?? sha256;
+    if (expected === sha256) continue;
+    throw new VerificationError({
+      code: 'VERIFY_FAILED',
+      what: `${quoted(path)} was coded with SHA-256 ${expected}, but has ${sha256}.`,
+      where: { file: path },
+      whatToDo: 'Let nothing change the model, check disk and memory, and run it again.',
+    });
+  }
 }
 
 /** Weight files get the checksum by which a restored one will be known. */
 async function addChecksums(
-  sourceFiles: readonly SourceFile[],
+  weightFiles: readonly SourceFile[],
   { model, kernels, call }: WorkContext,
 ): Promise<SourceFile[]> {
-  const weights = new Set(model.weightFiles.map(({ path }) => path));
   const withChecksums: SourceFile[] = [];
-  for (const file of sourceFiles) {
-    if (!weights.has(file.path)) withChecksums.push(file);
-    else {
-      const { xxh3 } = await kernels.checksumFile(`${model.root}/${file.path}`, call());
-      withChecksums.push({ ...file, xxh3 });
-    }
+  for (const file of weightFiles) {
+    const { xxh3 } = await kernels.checksumFile(`${model.root}/${file.path}`, call());
+    withChecksums.push({ ...file, xxh3 });
   }
   return withChecksums;
 }

@@ -13,18 +13,27 @@ export interface PlacedFile {
 }
 
 /**
- * Gives every other file its place in the output: its own path, or with `.kept` at the end where a reader of the output
- * would take that name for something else.
+ * Gives every other file its place in the output: its own path, or with `.kept` after the part of it that a reader of the
+ * output would take for something else.
  */
 export function placeOtherFiles(files: readonly FolderFile[], isTaken: (path: string) => boolean): PlacedFile[] {
   const used = new Set(files.map(({ path }) => path.toLowerCase()));
   return files.map((file) => {
-    if (!isTaken(file.path)) return { file, to: file.path };
-    let to = `${file.path}.kept`;
-    while (isTaken(to) || used.has(to.toLowerCase())) to += '.kept';
-    used.add(to.toLowerCase());
-    return { file, to };
+    const taken = foldersAndFile(file.path).find(isTaken);
+    if (taken === undefined) return { file, to: file.path };
+    const rest = file.path.slice(taken.length);
+    const isUsed = (path: string) => used.has(path.toLowerCase());
+    let kept = `${taken}.kept`;
+    while (isTaken(kept) || isUsed(kept) || isUsed(kept + rest)) kept += '.kept';
+    used.add((kept + rest).toLowerCase());
+    return { file, to: kept + rest };
   });
+}
+
+/** Of `a/b/c` these are `a`, `a/b` and `a/b/c`. */
+function foldersAndFile(path: string): string[] {
+  const parts = path.split('/');
+  return parts.map((_, index) => parts.slice(0, index + 1).join('/'));
 }
 
 /** Work items that copy files unchanged; each record has the SHA-256 of what was read. */

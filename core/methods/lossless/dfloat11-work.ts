@@ -40,8 +40,6 @@ export function planDfloat11Work(context: WorkContext, recipe: Recipe, step: Enc
       return {
         tensors: storedTensors(final, records),
         sourceFiles: [...copiedFiles(copies, records), ...digests],
-        // The tensors were read in another order than the files have them.
-        unhashedFiles: model.weightFiles.map(({ path }) => path),
         original,
         outputFiles: [
           ...final.units.map(({ file }) => file),

@@ -89,7 +89,6 @@ export function planSplitPlaneWork(context: WorkContext, recipe: Recipe, step: E
           ...copiedFiles(copies, records),
           ...digests,
         ],
-        unhashedFiles: [],
         original,
         outputFiles: [...works.map(({ to }) => to), ...placed.map(({ to }) => to)],
         notes,

@@ -82,10 +82,8 @@ export interface OriginalParts {
 
 export interface FinishedWork {
   tensors: StoredTensor[];
-  /** Those whose digest the work found on its way. */
+  /** Those whose digest the work found on its way; the verification hashes all weight files. */
   sourceFiles: SourceFile[];
-  /** Paths of the other source files. */
-  unhashedFiles: string[];
   original: OriginalParts;
   /** Every file of the output, relative, in posix form; nothing else may lie there. */
   outputFiles: string[];

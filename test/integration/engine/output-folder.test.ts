@@ -1,4 +1,13 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
@@ -25,14 +34,35 @@ function contentOf(output: string): string {
 describe('an output folder', () => {
   it('takes its place whole, also over an old or an empty one, and leaves nothing beside it', async () => {
     const output = place().at('deep/out');
-    await (await fill(output, 'first')).commit();
+    await (await fill(output, 'first')).commit(true);
     expect(contentOf(output)).toBe('first');
-    await (await fill(output, 'second')).commit();
+    await (await fill(output, 'second')).commit(true);
     expect(contentOf(output)).toBe('second');
     rmSync(join(output, 'file'));
-    await (await fill(output, 'third')).commit();
+    await (await fill(output, 'third')).commit(true);
     expect(contentOf(output)).toBe('third');
     expect(readdirSync(place().at('deep'))).toEqual(['out']);
+  });
+
+  it('never takes the place of what came there during the run, unless it may', async () => {
+    const output = place().at('out');
+    const folder = await fill(output, 'new');
+    place().write('out', { file: 'precious' });
+    expect((await errorOf(() => folder.commit(false))).code).toBe('JOB_OUTPUT_EXISTS');
+    expect(contentOf(output)).toBe('precious');
+    await folder.commit(true);
+    expect(contentOf(output)).toBe('new');
+  });
+
+  it('gives the old output its place back where the new one cannot take it', async () => {
+    const output = place().at('out');
+    place().write('out', { file: 'old' });
+    const folder = await fill(output, 'new');
+    // A commit that failed between its two renames, and could not put the old output back at once.
+    renameSync(output, `${output}.lathe-partial/old`);
+    await folder.discard();
+    expect(contentOf(output)).toBe('old');
+    expect(existsSync(`${output}.lathe-partial`)).toBe(false);
   });
 
   it('can be left and opened again, which tells whose work is found there', async () => {
@@ -41,7 +71,7 @@ describe('an output folder', () => {
     const again = await openOutputFolder(output, kernels);
     expect(again.unfinished).toEqual(RUN);
     expect(await again.hasNewFolder()).toBe(true);
-    await again.commit();
+    await again.commit(true);
     expect(contentOf(output)).toBe('half');
   });
 
@@ -49,7 +79,7 @@ describe('an output folder', () => {
     const folder = await fill(place().at('out'), 'mine');
     const error = await errorOf(() => openOutputFolder(place().at('out'), kernels));
     expect(error.code).toBe('JOB_OUTPUT_BUSY');
-    await folder.commit();
+    await folder.commit(true);
     expect(contentOf(place().at('out'))).toBe('mine');
   });
 
@@ -59,7 +89,7 @@ describe('an output folder', () => {
     place().write('out.lathe-partial/old', { file: 'old' });
     const again = await openOutputFolder(output, kernels);
     expect(contentOf(output)).toBe('old');
-    await again.commit();
+    await again.commit(true);
     expect(contentOf(output)).toBe('new');
     expect(existsSync(`${output}.lathe-partial`)).toBe(false);
   });
@@ -68,7 +98,7 @@ describe('an output folder', () => {
     const output = place().at('out');
     place().write('out', { file: 'second' });
     place().write('out.lathe-partial', { 'old/file': 'first', 'run.json': JSON.stringify(RUN) });
-    await (await fill(output, 'third')).commit();
+    await (await fill(output, 'third')).commit(true);
     expect(contentOf(output)).toBe('third');
     expect(existsSync(`${output}.lathe-partial`)).toBe(false);
   });
@@ -103,12 +133,12 @@ describe('an output folder', () => {
   it('goes twice without touching the next run that began there', async () => {
     const output = place().at('out');
     const first = await fill(output, 'first');
-    await first.commit();
+    await first.commit(true);
     const second = await fill(output, 'second');
     await first.discard();
     first.leave();
     expect((await errorOf(() => openOutputFolder(output, kernels))).code).toBe('JOB_OUTPUT_BUSY');
-    await second.commit();
+    await second.commit(true);
     expect(contentOf(output)).toBe('second');
   });
 

@@ -198,9 +198,18 @@ describe('a run that was killed after its output took its place', () => {
     const kernels = hookedKernels((name) => void touched.push(name));
     const options = place().compressOptions(place().at('model'), output(), 'dfloat11', { resume: true });
     expect(await place().compressBy(kernels, options)).toMatchObject({ resumed: true, verified: true });
-    expect(touched.filter((name) => name !== 'lockFile')).toEqual([]);
+    expect(touched.filter((name) => name !== 'lockFile')).toEqual(['digestFiles']);
     expect(snapshotOf(output())).toEqual(before);
     expect(readFileSync(journalPaths()[0] ?? '', 'utf8')).toContain('"done"');
+  });
+
+  it('is not called verified where a byte of its output was changed since', async () => {
+    const file = join(output(), 'model.safetensors');
+    const bytes = readFileSync(file);
+    bytes[bytes.length - 1] = (bytes[bytes.length - 1] ?? 0) ^ 1;
+    writeFileSync(file, bytes);
+    const error = await errorOf(resume);
+    expect(error).toMatchObject({ code: 'VERIFY_FAILED', where: { file: 'model.safetensors' } });
   });
 
   it('is found too if it had just come to note its end, which nobody who killed it can know', async () => {

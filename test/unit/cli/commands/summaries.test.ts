@@ -172,7 +172,9 @@ describe('restore for people', () => {
   it('lists files with their SHA-256 and says whether they are the original ones', async () => {
     const lines = await linesOf({}, 'restore', 'd', '-o', 'o');
     expect(lines[1]).toBe(`config.json    700  ${'0'.repeat(64)}`);
-    expect(lines).toContain('Identical    every file has the bytes of the original, by SHA-256');
+    expect(lines).toContain(
+      'Identical    every file has the bytes of the original: weight files by XXH3-64, the others by SHA-256',
+    );
     const restore = () => Promise.resolve({ ...RESTORED, filesIdentical: false });
     expect(await linesOf({ restore }, 'restore', 'd', '-o', 'o')).toContain(
       'Identical    every tensor is exact; the bytes of the original files are not known',

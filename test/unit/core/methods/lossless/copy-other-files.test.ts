@@ -16,3 +16,12 @@ test('a new name is nobody else’s, in capitals or not', () => {
   expect(places(['x', 'X'], ['x'])).toEqual(['x.kept', 'X.kept.kept']);
   expect(places(['x'], ['x', 'x.kept'])).toEqual(['x.kept.kept']);
 });
+
+test('files in a folder of a taken name move with that folder', () => {
+  expect(places(['lathe.json/a', 'lathe.json/b', 'b/lathe.json'], ['lathe.json'])).toEqual([
+    'lathe.json.kept/a',
+    'lathe.json.kept/b',
+    'b/lathe.json',
+  ]);
+  expect(places(['x/a', 'x.kept'], ['x'])).toEqual(['x.kept.kept/a', 'x.kept']);
+});
