@@ -55,8 +55,8 @@ export async function verifyJob(
   stopIfAsked(options.signal);
   const faults: WorkbenchError[] = [];
   const files = await hashFiles(model, listed.files, tools, tracker, faults);
-  const isAsWritten = lathe !== null && files.every(({ ok }) => ok === true);
-  const tensors = await decodeAll(parts, original && originalTensors(original), isAsWritten, tools, tracker, faults);
+  const isIntact = new Map(files.map(({ name, ok }) => [name, ok]));
+  const tensors = await decodeAll(parts, original && originalTensors(original), isIntact, tools, tracker, faults);
   if (original) await compareRest(model, parts, original, tools, faults);
   tracker.finish();
   const [fault] = faults;
@@ -126,7 +126,7 @@ async function hashFiles(
 async function decodeAll(
   parts: readonly CodedPart[],
   originals: OriginalTensors | null,
-  isAsWritten: boolean,
+  isIntact: ReadonlyMap<string, boolean | null>,
   tools: WorkTools,
   tracker: ProgressTracker,
   faults: WorkbenchError[],
@@ -140,13 +140,15 @@ async function decodeAll(
     });
     if (fault) faults.push(fault);
     // A split-plane tensor was decoded to its recorded SHA-256; other parts are as good as their files.
-    const isKnown = originals !== null || isAsWritten || part.method === 'split-plane';
+    const isFileIntact = isIntact.get(part.file) ?? null;
+    const isKnown = originals !== null || isFileIntact === true || part.method === 'split-plane';
+    // What decodes from a damaged file may be anything, unless it was compared.
+    const isDoubtful = !isKnown && isFileIntact === false;
     for (const { name } of part.tensors) {
-      tensors.push(
-        fault
-          ? { name, ok: false, bitExact: false, problem: fault.what }
-          : { name, ok: true, bitExact: isKnown ? true : null },
-      );
+      if (fault) tensors.push({ name, ok: false, bitExact: false, problem: fault.what });
+      else if (isDoubtful)
+        tensors.push({ name, ok: false, bitExact: null, problem: `${quoted(part.file)} is damaged.` });
+      else tensors.push({ name, ok: true, bitExact: isKnown ? true : null });
     }
     tracker.settle(part.sizeBytes);
   }

@@ -81,6 +81,22 @@ describe.each(CODECS)('a %s folder', (codec) => {
     expect(verified.tensors.every(({ bitExact }) => bitExact === true)).toBe(true);
   });
 
+  it('with a changed byte has no tensor called sound that lies in the changed file', async () => {
+    const { tensors } = await place().compress(place().at('model'), place().at('coded'), codec, { force: true });
+    const file = tensors.find(({ method }) => method !== 'plain')?.file ?? '';
+    const bytes = readFileSync(place().at(`coded/${file}`));
+    // The last byte is a sign and mantissa: it decodes to another weight without a word.
+    bytes[bytes.length - 1] = (bytes[bytes.length - 1] ?? 0) ^ 1;
+    writeFileSync(place().at(`coded/${file}`), bytes);
+    const verified = await place().verify(place().at('coded'));
+    const sound = new Set(verified.tensors.filter(({ ok }) => ok).map(({ name }) => name));
+    expect(verified.ok).toBe(false);
+    const inFile = tensors.filter((tensor) => tensor.file === file);
+    if (codec === 'dfloat11') expect(inFile.filter(({ name }) => sound.has(name))).toEqual([]);
+    else expect(inFile.some(({ name }) => !sound.has(name))).toBe(true);
+    expect(tensors.filter((tensor) => tensor.file !== file && !sound.has(tensor.name))).toEqual([]);
+  });
+
   it('that lost a file or was changed is told by verify file by file, and by restore', async () => {
     const files = readdirSync(place().at('coded')).filter((name) => name !== 'lathe.json' && name !== 'extras');
     for (const name of files) {
