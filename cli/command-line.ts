@@ -137,7 +137,7 @@ function defineCommands(program: Command, onParsed: (invocation: Invocation) => 
   program
     .command('inspect')
     .description('list the tensors of a model, its size, and with --statistics what lossless coding would gain')
-    .argument('<model>', 'model folder, safetensors file or shard index, or compressed folder')
+    .argument('<model>', 'model folder, safetensors or GGUF file, shard index, or compressed folder')
     .option('--statistics', 'read the data too: entropy, extremes, zeros, predicted sizes')
     .action((model: string, options: { statistics?: true }) => {
       onParsed({ command: 'inspect', model: checkModel(model), statistics: options.statistics === true });
@@ -163,8 +163,8 @@ function defineCommands(program: Command, onParsed: (invocation: Invocation) => 
     });
   program
     .command('restore')
-    .description('undo a compression: every file of the model folder, byte for byte')
-    .argument('<model>', 'compressed folder')
+    .description('undo a compression, byte for byte; make a safetensors model of a GGUF file')
+    .argument('<model>', 'compressed folder, or GGUF file')
     .requiredOption('-o, --output <dir>', 'the folder to write')
     .option('--dtype <dtype>', 'bf16, f16 or f32, where files are made anew', (text) =>
       parseChoice(text, '--dtype', ['bf16', 'f16', 'f32']),
@@ -184,8 +184,8 @@ function defineCommands(program: Command, onParsed: (invocation: Invocation) => 
     });
   program
     .command('verify')
-    .description('re-read a compressed folder, decode every tensor, compare with the original')
-    .argument('<dir>', 'compressed folder')
+    .description('re-read a compressed folder or GGUF file, decode every tensor, compare with the original')
+    .argument('<dir>', 'compressed folder, or GGUF file')
     .option('--against <model>', 'the original, to compare with bit by bit')
     .action((folder: string, { against }: { against?: string }) => {
       onParsed({

@@ -48,6 +48,13 @@ export interface Addon {
     threads: number,
     control: CallControl,
   ): Promise<GgmlFigures>;
+  compareGgml(
+    tensor: GgmlTensor,
+    dtype: string,
+    original: ByteRange,
+    threads: number,
+    control: CallControl,
+  ): Promise<GgmlFigures>;
   tensorStatistics(
     source: ByteRange[],
     dtype: string,

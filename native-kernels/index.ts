@@ -85,6 +85,8 @@ function wrap(addon: Addon): Kernels {
       call(options, (control) => addon.dequantizeGgml(tensor, out, options.threads, control)),
     convertGgml: (tensor, dtype, target, options) =>
       call(options, (control) => addon.convertGgml(tensor, dtype, target, options.threads, control)),
+    compareGgml: (tensor, dtype, original, options) =>
+      call(options, (control) => addon.compareGgml(tensor, dtype, original, options.threads, control)),
     tensorStatistics: (source, dtype, options) =>
       call(options, (control) => addon.tensorStatistics(source, dtype, options.threads, control)),
     measureDfloat11: (source, options) =>

@@ -1,5 +1,5 @@
 import type { VerifyResult } from '../../core/contract/results.ts';
-import { formatBytes, formatCount, formatSeconds } from '../../core/units.ts';
+import { formatBytes, formatCount, formatFraction, formatSeconds } from '../../core/units.ts';
 import type { VerifyInvocation } from '../invocation.ts';
 import { escapeLine } from '../output/escape-text.ts';
 import { formatPairs } from '../output/text-table.ts';
@@ -36,10 +36,23 @@ function summarize({ ok, format, against, tensors, files, ...cost }: VerifyResul
       ],
       ['Files', `${formatCount(files.length)} read, ${formatCount(checkedFiles.length)} with a recorded SHA-256`],
       ['Tensors', `${formatCount(tensors.length)} decoded, ${formatCount(exact.length)} bit-exact`],
+      ...worstError(tensors),
       ['Time', `${formatSeconds(cost.seconds)} (processor ${formatSeconds(cost.cpuSeconds)})`],
       ['Peak memory', formatBytes(cost.peakRssBytes)],
       ['Result', ok ? 'ok' : 'FAILED'],
     ]),
     ...(failures.length === 0 ? [] : ['', 'Failed:', ...failures]),
   ];
+}
+
+/** The tensor that is farthest from the original, where errors were measured. */
+function worstError(tensors: VerifyResult['tensors']): [string, string][] {
+  const measured = tensors.filter(({ relativeError }) => relativeError !== undefined);
+  const [first, ...others] = measured;
+  if (first === undefined) return [];
+  const worst = others.reduce((most, tensor) => {
+    return (tensor.relativeError ?? 0) > (most.relativeError ?? 0) ? tensor : most;
+  }, first);
+  const error = formatFraction(worst.relativeError ?? 0);
+  return [['Largest error', `${error} of the root mean square, in ${escapeLine(worst.name)}`]];
 }

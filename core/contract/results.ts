@@ -148,6 +148,9 @@ export interface VerifiedTensor {
    * are, by SHA-256, those that were compared when written; null where there is nothing to compare with.
    */
   bitExact: boolean | null;
+  /** Of a GGUF file's tensors, against the original: the greatest difference, and the relative one (root mean square). */
+  maxAbsError?: number;
+  relativeError?: number;
   /** What went wrong, where something did. */
   problem?: string;
 }

@@ -241,6 +241,12 @@ export interface Kernels {
     options: CallOptions,
   ): Promise<GgmlFigures>;
 
+  /**
+   * Decodes a tensor and compares it with a plain one: sums are the original's, errors how far the decoded weights are from
+   * it.
+   */
+  compareGgml(tensor: GgmlTensor, dtype: FloatDtype, original: ByteRange, options: CallOptions): Promise<GgmlFigures>;
+
   tensorStatistics(source: ByteRange[], dtype: Dtype, options: CallOptions): Promise<TensorStatistics>;
 
   /** `null` with the reason where DFloat11 cannot hold these weights: the caller leaves them plain. */

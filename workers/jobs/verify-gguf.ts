@@ -1,20 +1,28 @@
 import type { VerifiedTensor, VerifyResult } from '../../core/contract/results.ts';
-import { NumericsError, serializeError, UsageError, type WorkbenchError } from '../../core/errors.ts';
+import { NumericsError, serializeError, VerificationError, type WorkbenchError } from '../../core/errors.ts';
 import { decodableType } from '../../core/formats/gguf/ggml-types.ts';
-import type { Kernels } from '../../core/kernels/kernels.ts';
-import { storedTensor } from '../../core/methods/gguf/gguf-parts.ts';
+import type { FloatDtype, GgmlFigures, Kernels } from '../../core/kernels/kernels.ts';
+import { ggufParts, storedTensor } from '../../core/methods/gguf/gguf-parts.ts';
+import { CONFIG_TABLES } from '../../core/model/gguf-config.ts';
 import type { GgufModel, GgufModelTensor } from '../../core/model/gguf-model.ts';
+import { hasTiedEmbeddings } from '../../core/model/model-config.ts';
+import type { SafetensorsModel } from '../../core/model/open-model.ts';
 import { quoted } from '../../core/quoted.ts';
 import type { JobOptions } from '../engine/job-options.ts';
 import { fitThreads } from '../engine/memory-limit.ts';
 import { startUsage } from '../engine/process-usage.ts';
 import { createProgressTracker, type ProgressTracker } from '../engine/progress-tracker.ts';
+import { originalTensors, type OriginalTensors } from './compare-parts.ts';
+import { openSource } from './open-source.ts';
+
+const FLOAT_DTYPES: readonly string[] = ['BF16', 'F16', 'F32'] satisfies FloatDtype[];
 
 /**
  * Checks what there is to check of a GGUF file: its structure was found sound when it was opened; here every tensor is
- * read and decoded, and its weights must be numbers. The format has no checksums.
+ * read and decoded, and its weights must be numbers. The format has no checksums. With the model that it was made from, says
+ * how far each tensor is from it.
  *
- * @throws UsageError USAGE_INVALID_ARGUMENT where an original is given
+ * @throws as `openSource` and, with an original, as `ggufParts`
  */
 export async function verifyGguf(
   model: GgufModel,
@@ -22,13 +30,9 @@ export async function verifyGguf(
   kernels: Kernels,
 ): Promise<VerifyResult> {
   const usage = startUsage();
-  if (options.against !== null) {
-    throw new UsageError({
-      code: 'USAGE_INVALID_ARGUMENT',
-      what: 'The weights of a GGUF file are not those of the original, bit by bit; --against is for lossless folders.',
-      whatToDo: 'Compare the models with "lathe evaluate --reference", or leave --against out.',
-    });
-  }
+  const original = options.against === null ? null : await openSource(options.against);
+  // Every tensor must have its place before any is compared.
+  if (original) ggufParts(model);
   const [file] = model.weightFiles;
   const threads = fitThreads(kernels, options.threads, model.tensors.length, options.memoryLimitBytes);
   const tracker = createProgressTracker(threads, options.signal, options.onEvent);
@@ -39,18 +43,20 @@ export async function verifyGguf(
   tracker.stage('decode');
   const faults: WorkbenchError[] = [];
   const tensors: VerifiedTensor[] = [];
+  const originals = original && originalTensors(original);
   const unknown = model.tensors.filter(({ type }) => decodableType(type) === null);
   for (const tensor of model.tensors) {
-    if (!unknown.includes(tensor)) tensors.push(await decode(tensor, model, kernels, tracker, faults));
+    if (!unknown.includes(tensor)) tensors.push(await check(tensor, { model, originals, kernels, tracker, faults }));
     tracker.settle(tensor.sizeBytes);
   }
+  if (original && originals) faults.push(...lostTensors(model, original, originals));
   tracker.finish();
   const [fault] = faults;
   return {
     schema: 1,
     ok: fault === undefined,
     format: model.kind,
-    against: null,
+    against: original?.root ?? null,
     tensors,
     files: [{ name: file.path, bytes: sizeBytes, sha256, ok: null }],
     notes: [
@@ -63,19 +69,59 @@ export async function verifyGguf(
   };
 }
 
-async function decode(
-  tensor: GgufModelTensor,
-  model: GgufModel,
-  kernels: Kernels,
-  tracker: ProgressTracker,
-  faults: WorkbenchError[],
-): Promise<VerifiedTensor> {
-  const { name, file, elements } = tensor;
+interface CheckTools {
+  model: GgufModel;
+  originals: OriginalTensors | null;
+  kernels: Kernels;
+  tracker: ProgressTracker;
+  faults: WorkbenchError[];
+}
+
+async function check(tensor: GgufModelTensor, tools: CheckTools): Promise<VerifiedTensor> {
+  const { originals, model, kernels, tracker } = tools;
+  const isCompared = originals !== null && !CONFIG_TABLES.includes(tensor.name);
+  if (isCompared) return compare(tensor, originals, tools);
   // As it is stored: where its rows belong does not matter here.
   const stored = storedTensor({ ...tensor, place: null }, model);
-  const target = { kind: 'discard', sizeBytes: 4 * elements } as const;
-  const { nanCount, infiniteCount } = await kernels.convertGgml(stored, 'F32', target, tracker.call());
-  if (nanCount + infiniteCount === 0) return { name, ok: true, bitExact: null };
+  const target = { kind: 'discard', sizeBytes: 4 * tensor.elements } as const;
+  const figures = await kernels.convertGgml(stored, 'F32', target, tracker.call());
+  return notFinite(tensor, figures, tools) ?? { name: tensor.name, ok: true, bitExact: null };
+}
+
+async function compare(
+  tensor: GgufModelTensor,
+  originals: OriginalTensors,
+  tools: CheckTools,
+): Promise<VerifiedTensor> {
+  const { name, shape, place } = tensor;
+  const { model, kernels, tracker, faults } = tools;
+  const original = originals.get(place?.canonicalName ?? name);
+  const expected = (place?.shape ?? shape).join(', ');
+  const dtype = FLOAT_DTYPES.find((known) => known === original?.dtype) as FloatDtype | undefined;
+  if (original?.shape.join(', ') !== expected || dtype === undefined) {
+    const found = original ? `${original.dtype} [${original.shape.join(', ')}]` : 'no such tensor';
+    const fault = differs(tensor, `decodes to floats [${expected}], but the original has ${found}`);
+    faults.push(fault);
+    return { name, ok: false, bitExact: false, problem: fault.what };
+  }
+  const figures = await kernels.compareGgml(storedTensor(tensor, model), dtype, original.range, tracker.call());
+  const { maxAbsError, squares, squaredError } = figures;
+  if (!Number.isFinite(maxAbsError)) {
+    const fault = differs(tensor, 'has weights that are NaN or infinite, where the original has numbers');
+    faults.push(fault);
+    return { name, ok: false, bitExact: false, problem: fault.what };
+  }
+  const relativeError = squares === 0 ? 0 : Math.sqrt(squaredError / squares);
+  return { name, ok: true, bitExact: maxAbsError === 0, maxAbsError, relativeError };
+}
+
+/** The verdict on a tensor with weights that are no numbers; null for any other. */
+function notFinite(
+  { name, file }: GgufModelTensor,
+  { nanCount, infiniteCount }: GgmlFigures,
+  { faults }: CheckTools,
+): VerifiedTensor | null {
+  if (nanCount + infiniteCount === 0) return null;
   const fault = new NumericsError({
     code: 'NUMERICS_NOT_FINITE',
     what: `Tensor ${quoted(name)} has ${nanCount} weights that are NaN and ${infiniteCount} that are infinite.`,
@@ -84,6 +130,32 @@ async function decode(
   });
   faults.push(fault);
   return { name, ok: false, bitExact: null, problem: fault.what };
+}
+
+/** Tensors of the original that the GGUF file does not have; a tied output matrix need not be there. */
+function lostTensors(model: GgufModel, original: SafetensorsModel, originals: OriginalTensors): WorkbenchError[] {
+  const stored = new Set(model.tensors.map(({ name, place }) => place?.canonicalName ?? name));
+  const isTied = hasTiedEmbeddings(original.config, new Set(originals.keys()));
+  return [...originals.keys()]
+    .filter((name) => !stored.has(name) && !(isTied && name === 'lm_head.weight'))
+    .map(
+      (name) =>
+        new VerificationError({
+          code: 'VERIFY_FAILED',
+          what: `Tensor ${quoted(name)} of the original is not in the GGUF file.`,
+          where: { tensor: name },
+          whatToDo: 'Check that this is the model that it was made from.',
+        }),
+    );
+}
+
+function differs({ name, file }: GgufModelTensor, found: string): VerificationError {
+  return new VerificationError({
+    code: 'VERIFY_FAILED',
+    what: `Tensor ${quoted(name)} ${found}.`,
+    where: { file, tensor: name },
+    whatToDo: 'Check that this is the model that it was made from.',
+  });
 }
 
 function unknownNote(tensors: readonly GgufModelTensor[]): string {

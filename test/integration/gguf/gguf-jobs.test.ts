@@ -121,7 +121,7 @@ describe('the sample model as a BF16 GGUF file', () => {
     expect(existsSync(place().at('coded'))).toBe(false);
   });
 
-  it('is verified as far as the format allows, and not against an original', async () => {
+  it('is verified as far as the format allows', async () => {
     const model = write('sample.gguf', await sampleGguf('BF16'));
     const { ok, format, tensors, files, notes } = await place().verify(model);
     expect({ ok, format, tensors: tensors.length }).toEqual({ ok: true, format: 'gguf', tensors: 74 });
@@ -130,7 +130,37 @@ describe('the sample model as a BF16 GGUF file', () => {
       { name: 'sample.gguf', bytes: readFileSync(model).length, sha256: sha256(readFileSync(model)), ok: null },
     ]);
     expect(notes.join(' ')).toContain('no checksums');
-    expect((await errorOf(() => place().verify(model, SAMPLE_MODEL))).code).toBe('USAGE_INVALID_ARGUMENT');
+  });
+});
+
+describe('verified against the model that it was made from, a GGUF file', () => {
+  it('is exact where it is plain', async () => {
+    const verified = await place().verify(write('sample.gguf', await sampleGguf('BF16')), SAMPLE_MODEL);
+    expect(verified).toMatchObject({ ok: true, against: SAMPLE_MODEL });
+    expect(verified.tensors).toHaveLength(74);
+    for (const tensor of verified.tensors) {
+      expect(tensor).toMatchObject({ ok: true, bitExact: true, maxAbsError: 0, relativeError: 0 });
+    }
+  });
+
+  it('is as far off as its blocks are, tensor by tensor', async () => {
+    const { ok, tensors } = await place().verify(write('sample.gguf', await sampleGguf('Q8_0')), SAMPLE_MODEL);
+    expect(ok).toBe(true);
+    for (const { name, bitExact, maxAbsError, relativeError } of tensors) {
+      if (name.endsWith('norm.weight')) expect({ bitExact, maxAbsError }).toEqual({ bitExact: true, maxAbsError: 0 });
+      else {
+        // A step is the greatest of 32 magnitudes by 127; uniform errors are its root of 1/12.
+        expect(relativeError, name).toBeGreaterThan(0.002);
+        expect(relativeError, name).toBeLessThan(0.012);
+      }
+    }
+  });
+
+  it('of another model fails, tensor by tensor, and names what is missing', async () => {
+    const tensors = [matrix('token_embd.weight'), matrix('output_norm.weight')];
+    const verified = await place().verify(small(tensors), SAMPLE_MODEL);
+    expect(verified).toMatchObject({ ok: false, error: { code: 'VERIFY_FAILED' } });
+    expect(verified.tensors.map(({ ok }) => ok)).toEqual([false, false]);
   });
 });
 

@@ -1,7 +1,7 @@
 //! GGML's block formats: weights to memory, or to a file in another type.
 
 use lathe_kernels::KernelError;
-use lathe_kernels::blocks::{self, FloatType, GgmlTensor, GgmlType, RowOrder};
+use lathe_kernels::blocks::{self, BlockFigures, FloatType, GgmlTensor, GgmlType, RowOrder};
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
 
@@ -74,19 +74,39 @@ pub fn convert_ggml(
 ) -> Result<AsyncTask<Work<JsGgmlFigures>>> {
     let context = control.context(threads)?;
     Ok(Work::task(move || {
-        let float_type = FloatType::of_dtype(&dtype)
-            .ok_or_else(|| KernelError::bad_argument(format!("weights cannot be rounded to \"{dtype}\"")))?;
-        let found = blocks::convert(&context, &tensor(&stored)?, float_type, &target(&mut target_ranges)?)?;
-        let has_finite = found.min <= found.max;
-        Ok(JsGgmlFigures {
-            min: has_finite.then_some(found.min),
-            max: has_finite.then_some(found.max),
-            squares: found.squares,
-            zeros: found.zeros as i64,
-            nan_count: found.nans as i64,
-            infinite_count: found.infinities as i64,
-            max_abs_error: found.max_abs_error,
-            squared_error: found.squared_error,
-        })
+        let target = target(&mut target_ranges)?;
+        Ok(figures(&blocks::convert(&context, &tensor(&stored)?, float_type(&dtype)?, &target)?))
     }))
+}
+
+#[napi]
+pub fn compare_ggml(
+    stored: JsGgmlTensor,
+    dtype: String,
+    original: JsByteRange,
+    threads: u32,
+    control: &CallControl,
+) -> Result<AsyncTask<Work<JsGgmlFigures>>> {
+    let context = control.context(threads)?;
+    Ok(Work::task(move || {
+        Ok(figures(&blocks::compare(&context, &tensor(&stored)?, float_type(&dtype)?, &range(&original)?)?))
+    }))
+}
+
+fn float_type(dtype: &str) -> lathe_kernels::Result<FloatType> {
+    FloatType::of_dtype(dtype).ok_or_else(|| KernelError::bad_argument(format!("\"{dtype}\" is no dtype of weights")))
+}
+
+fn figures(found: &BlockFigures) -> JsGgmlFigures {
+    let has_finite = found.min <= found.max;
+    JsGgmlFigures {
+        min: has_finite.then_some(found.min),
+        max: has_finite.then_some(found.max),
+        squares: found.squares,
+        zeros: found.zeros as i64,
+        nan_count: found.nans as i64,
+        infinite_count: found.infinities as i64,
+        max_abs_error: found.max_abs_error,
+        squared_error: found.squared_error,
+    }
 }

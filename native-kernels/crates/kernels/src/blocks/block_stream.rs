@@ -2,12 +2,13 @@
 
 use rayon::prelude::*;
 
+use super::block_decode::dequantize;
 use super::ggml_tensor::{GgmlTensor, OpenTensor};
-use super::round_floats::{BlockFigures, FloatType, round_floats};
+use super::round_floats::{BlockFigures, FloatType, compare_floats, round_floats};
 use crate::context::Context;
 use crate::cpu::Backend;
 use crate::error::{KernelError, Result, Status};
-use crate::files::Target;
+use crate::files::{ByteRange, Source, Target};
 use crate::pipeline::ordered;
 
 /// Decodes a tensor into `out`, which has exactly its number of weights.
@@ -79,6 +80,55 @@ pub fn convert(context: &Context, tensor: &GgmlTensor, float_type: FloatType, ta
                 stored.resize(run.len() * float_type.bytes(), 0);
                 partial.add(&round_floats(backend, float_type, run, &mut stored));
                 target.put(start * size, &stored)
+            })?;
+            context.control.advance(tile.stored_bytes);
+            Ok(partial)
+        },
+        |_, partial| {
+            figures.add(&partial);
+            Ok(())
+        },
+    )?;
+    Ok(figures)
+}
+
+/// Decodes a tensor and compares its weights with those of a file in `float_type`, in the order of the answer.
+///
+/// Sums are those of the original; errors say how far the decoded weights are from it. The same at any thread count.
+pub fn compare(
+    context: &Context,
+    tensor: &GgmlTensor,
+    float_type: FloatType,
+    original: &ByteRange,
+) -> Result<BlockFigures> {
+    let open = OpenTensor::open(tensor)?;
+    let size = float_type.bytes() as u64;
+    let source = Source::open(std::slice::from_ref(original))?;
+    if source.bytes() != open.elements() * size {
+        return Err(KernelError::bad_argument(format!(
+            "{} weights cannot be compared with {} bytes of {float_type:?}",
+            open.elements(),
+            source.bytes()
+        )));
+    }
+    let backend = Backend::best();
+    let mut figures = BlockFigures::NONE;
+    ordered(
+        context,
+        open.tiles(),
+        |index| {
+            let tile = open.tile(index);
+            let mut weights = zeroed_floats(open.weights_of(&tile))?;
+            open.decode(backend, &tile, &mut weights)?;
+            let mut partial = BlockFigures::NONE;
+            let (mut stored, mut originals) = (Vec::new(), Vec::new());
+            open.for_each_run(&tile, &weights, |start, run| {
+                stored.resize(run.len() * float_type.bytes(), 0);
+                originals.resize(run.len(), 0.0);
+                source.read(start * size, &mut stored)?;
+                dequantize(backend, float_type.stored_type(), &stored, &mut originals);
+                partial.add(&compare_floats(backend, &originals, run));
+                Ok(())
             })?;
             context.control.advance(tile.stored_bytes);
             Ok(partial)

@@ -324,8 +324,13 @@ fn tiles_put_every_weight_in_its_place() {
                 let written = std::fs::read(&range.path).unwrap();
                 let words = written[5..].as_chunks::<4>().0.iter().map(|word| f32::from_le_bytes(*word));
                 assert!(words.eq(expected.iter().copied()), "{} {rows} x {columns} {order:?}", ggml_type.name());
-                let compare = Target::compare(&[range]).unwrap();
-                convert(&context, &tensor, FloatType::F32, &compare).unwrap();
+                let target = Target::compare(std::slice::from_ref(&range)).unwrap();
+                convert(&context, &tensor, FloatType::F32, &target).unwrap();
+                let compared = compare(&context, &tensor, FloatType::F32, &range).unwrap();
+                assert_eq!((compared.max_abs_error, compared.squares), (0.0, figures[0].squares));
+                let moved = GgmlTensor { add: 0.25, ..tensor.clone() };
+                let compared = compare(&context, &moved, FloatType::F32, &range).unwrap();
+                assert!((0.249..0.251).contains(&compared.max_abs_error), "{}", compared.max_abs_error);
             }
             assert_eq!(figures[0], figures[1]);
             let max = expected.iter().copied().fold(f32::NEG_INFINITY, f32::max);

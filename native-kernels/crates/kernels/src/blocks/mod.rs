@@ -13,7 +13,7 @@ mod round_floats;
 
 pub use block_decode::dequantize;
 pub use block_reference::dequantize_reference;
-pub use block_stream::{convert, dequantize_to_memory};
+pub use block_stream::{compare, convert, dequantize_to_memory};
 pub use block_types::GgmlType;
 pub use ggml_tensor::{GgmlTensor, RowOrder};
 pub use round_floats::{BlockFigures, FloatType};

@@ -1,5 +1,6 @@
 //! Weights in the type that a model file keeps them in, and what that rounding costs.
 
+use super::block_types::GgmlType;
 use crate::cpu::Backend;
 
 /// What decoded weights are stored as. Rounding is to nearest, ties to even.
@@ -21,6 +22,15 @@ impl FloatType {
             "F16" => Some(Self::F16),
             "F32" => Some(Self::F32),
             _ => None,
+        }
+    }
+
+    /// As a type of stored tensors.
+    pub(super) fn stored_type(self) -> GgmlType {
+        match self {
+            Self::Bf16 => GgmlType::Bf16,
+            Self::F16 => GgmlType::F16,
+            Self::F32 => GgmlType::F32,
         }
     }
 
@@ -83,6 +93,67 @@ impl BlockFigures {
 /// Independent sums: a vector of f64, so that additions need not wait for each other.
 const LANES: usize = 8;
 
+/// Sums up `originals`, with how far `found` (as many) are from them as errors. A number against what is none is infinitely
+/// far off.
+pub fn compare_floats(backend: Backend, originals: &[f32], found: &[f32]) -> BlockFigures {
+    debug_assert_eq!(originals.len(), found.len());
+    match backend {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: the backend is only handed out where the processor has its instructions.
+        Backend::Avx512 => unsafe { compare_avx512(originals, found) },
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: as above.
+        Backend::Avx2 => unsafe { compare_avx2(originals, found) },
+        _ => compare_body(originals, found),
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+fn compare_avx512(originals: &[f32], found: &[f32]) -> BlockFigures {
+    compare_body(originals, found)
+}
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,bmi2")]
+fn compare_avx2(originals: &[f32], found: &[f32]) -> BlockFigures {
+    compare_body(originals, found)
+}
+
+#[inline(always)]
+fn compare_body(originals: &[f32], found: &[f32]) -> BlockFigures {
+    let (rows, rest) = originals.as_chunks::<LANES>();
+    let (found_rows, found_rest) = found.as_chunks::<LANES>();
+    let mut lanes = Lanes::NONE;
+    for (row, found) in rows.iter().zip(found_rows) {
+        lanes.add_row(row, found);
+    }
+    let mut figures = lanes.sum();
+    figures.add(&rest_figures(rest, |row| {
+        let mut others = [0.0; LANES];
+        others[..found_rest.len()].copy_from_slice(found_rest);
+        let mut last = Lanes::NONE;
+        last.add_row(row, &others);
+        last
+    }));
+    figures
+}
+
+/// Figures of fewer weights than a row has: zeros fill it up, and are taken out of what they touch again.
+#[inline(always)]
+fn rest_figures(rest: &[f32], sum: impl FnOnce(&[f32; LANES]) -> Lanes) -> BlockFigures {
+    if rest.is_empty() {
+        return BlockFigures::NONE;
+    }
+    let mut row = [0.0; LANES];
+    row[..rest.len()].copy_from_slice(rest);
+    let mut last = sum(&row).sum();
+    last.zeros -= (LANES - rest.len()) as u64;
+    let finite = || rest.iter().copied().filter(|w| w.is_finite()).map(f64::from);
+    last.min = finite().fold(f64::INFINITY, f64::min);
+    last.max = finite().fold(f64::NEG_INFINITY, f64::max);
+    last
+}
+
 /// Rounds weights into `out` (as many of the type's bytes), little-endian.
 pub fn round_floats(backend: Backend, float_type: FloatType, weights: &[f32], out: &mut [u8]) -> BlockFigures {
     debug_assert_eq!(out.len(), weights.len() * float_type.bytes());
@@ -138,21 +209,13 @@ fn round_each<const SIZE: usize>(
         lanes.round_row(row, out, &store, &load);
     }
     let mut figures = lanes.sum();
-    if !rest.is_empty() {
-        // Zeros fill the last row up, and are taken out of the counts again.
-        let mut row = [0.0; LANES];
-        row[..rest.len()].copy_from_slice(rest);
+    figures.add(&rest_figures(rest, |row| {
         let mut stored = [[0; SIZE]; LANES];
         let mut last = Lanes::NONE;
-        last.round_row(&row, &mut stored, &store, &load);
+        last.round_row(row, &mut stored, &store, &load);
         out_rest.copy_from_slice(&stored[..rest.len()]);
-        let mut last = last.sum();
-        last.zeros -= (LANES - rest.len()) as u64;
-        let finite = || rest.iter().copied().filter(|w| w.is_finite()).map(f64::from);
-        last.min = finite().fold(f64::INFINITY, f64::min);
-        last.max = finite().fold(f64::NEG_INFINITY, f64::max);
-        figures.add(&last);
-    }
+        last
+    }));
     figures
 }
 
@@ -187,13 +250,30 @@ impl Lanes {
         store: impl Fn(f32) -> [u8; SIZE],
         load: impl Fn([u8; SIZE]) -> f32,
     ) {
+        let mut rounded = [0.0; LANES];
         for lane in 0..LANES {
-            let stored = store(row[lane]);
-            out[lane] = stored;
-            let (weight, rounded) = (f64::from(row[lane]), f64::from(load(stored)));
+            out[lane] = store(row[lane]);
+            rounded[lane] = load(out[lane]);
+        }
+        self.add_row(row, &rounded);
+    }
+
+    /// Adds weights, and how far others are from them.
+    #[inline(always)]
+    fn add_row(&mut self, row: &[f32; LANES], others: &[f32; LANES]) {
+        for lane in 0..LANES {
+            let (weight, other) = (f64::from(row[lane]), f64::from(others[lane]));
             let finite = weight.abs() < f64::INFINITY;
             let clean = if finite { weight } else { 0.0 };
-            let error = if finite { (weight - rounded).abs() } else { 0.0 };
+            // A NaN is never equal: it counts as infinitely far off, by the comparison below.
+            let distance = (weight - other).abs();
+            let error = if !finite {
+                0.0
+            } else if distance <= f64::MAX {
+                distance
+            } else {
+                f64::INFINITY
+            };
             self.squares[lane] += clean * clean;
             self.squared_error[lane] += error * error;
             self.max_abs_error[lane] = if error > self.max_abs_error[lane] { error } else { self.max_abs_error[lane] };
@@ -329,6 +409,27 @@ mod tests {
         let mut out = [0; 2];
         let found = round_floats(Backend::Scalar, FloatType::F16, &[1e6], &mut out);
         assert_eq!((found.max_abs_error, found.infinities), (f64::INFINITY, 0));
+    }
+
+    #[test]
+    fn compares_with_originals_at_any_length() {
+        let originals = [1.0_f32, -2.0, 0.0, 0.5, 3.0, -4.0, 0.25, 8.0, 1.5, -0.125, 2.0];
+        let found = [1.5_f32, -2.0, 0.25, 0.5, 3.0, -4.0, 0.25, 8.0, 1.5, -0.125, 4.0];
+        for backend in Backend::available() {
+            for length in 0..=originals.len() {
+                let figures = compare_floats(backend, &originals[..length], &found[..length]);
+                let errors: Vec<f64> = (0..length).map(|i| f64::from((originals[i] - found[i]).abs())).collect();
+                assert_eq!(figures.max_abs_error, errors.iter().copied().fold(0.0, f64::max), "{length}");
+                assert_eq!(figures.squared_error, errors.iter().map(|e| e * e).sum::<f64>());
+                assert_eq!(figures.squares, originals[..length].iter().map(|w| f64::from(w * w)).sum::<f64>());
+                assert_eq!(figures.zeros, u64::from(length > 2));
+            }
+            for odd in [f32::NAN, f32::INFINITY] {
+                assert_eq!(compare_floats(backend, &[1.0], &[odd]).max_abs_error, f64::INFINITY);
+                let figures = compare_floats(backend, &[odd], &[1.0]);
+                assert_eq!((figures.max_abs_error, figures.nans + figures.infinities), (0.0, 1));
+            }
+        }
     }
 
     #[test]
