@@ -96,6 +96,7 @@ const EXIT_BY_CODE = {
   JOB_OUTPUT_EXISTS: EXIT.failed,
   JOB_OUTPUT_BUSY: EXIT.failed,
   JOB_UNFINISHED_RUN_EXISTS: EXIT.failed,
+  JOB_UNKNOWN: EXIT.failed,
   JOB_INTERRUPTED: EXIT.interrupted,
   JOB_CANCELLED: EXIT.cancelled,
   VERIFY_FAILED: EXIT.verification,

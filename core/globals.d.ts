@@ -19,3 +19,9 @@ interface TextEncoder {
   encode(input?: string): Uint8Array;
 }
 declare const TextEncoder: new () => TextEncoder;
+
+interface AbortController {
+  readonly signal: AbortSignal;
+  abort(): void;
+}
+declare const AbortController: new () => AbortController;
