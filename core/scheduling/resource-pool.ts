@@ -35,6 +35,8 @@ export interface PoolLimits {
   threads: number;
   /** Null: none. */
   memoryBytes: number | null;
+  /** What the process takes besides, for errors: the user's limit is the sum. */
+  besidesBytes?: number;
 }
 
 interface Waiting {
@@ -74,11 +76,12 @@ export class ResourcePool {
       const bytes = memoryBytes(count);
       if (bytes <= limit) return { threads: count, memoryBytes: bytes };
     }
-    const needed = memoryBytes(1);
+    const besides = this.limits.besidesBytes ?? 0;
+    const needed = besides + memoryBytes(1);
     throw new ResourceError({
       code: 'RESOURCE_MEMORY_LIMIT',
-      what: `${label} needs up to ${formatBytes(needed)} with one thread, but only ${formatBytes(limit)} are left for it within the memory limit.`,
-      whatToDo: `Raise --memory-limit by ${Math.ceil((needed - limit) / (1 << 20))} MiB or more.`,
+      what: `The memory limit is ${formatBytes(besides + limit)}, but ${label} needs up to ${formatBytes(needed)} with one thread.`,
+      whatToDo: `Set --memory-limit to ${Math.ceil(needed / (1 << 20))}MiB or more.`,
     });
   }
 

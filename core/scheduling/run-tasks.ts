@@ -7,9 +7,9 @@ import type { Task, TaskRecord, TaskRecords } from './task.ts';
 export interface TaskRun {
   pool: ResourcePool;
   /** Of the whole job, before the task's own place. */
-  rank?: () => Rank;
+  rank?: (() => Rank) | undefined;
   /** While it says so no further task starts. */
-  isPaused?: () => boolean;
+  isPaused?: (() => boolean) | undefined;
   signal: AbortSignal;
   /** Of tasks that an earlier run had finished. */
   known: TaskRecords;
@@ -18,6 +18,8 @@ export interface TaskRun {
   onSkip?: (task: Task) => void;
   /** Keeps a record; the task counts as done once it returns. */
   onRecord: (task: Task, record: TaskRecord) => Promise<void>;
+  /** Of every task, once it is done or was skipped. */
+  onEnd?: (task: Task) => void;
 }
 
 /**
@@ -29,7 +31,7 @@ export interface TaskRun {
  * Cost: some microseconds a task.
  */
 export async function runTasks(tasks: readonly Task[], run: TaskRun): Promise<Map<string, TaskRecord>> {
-  const { pool, signal, known, onStart, onSkip, onRecord } = run;
+  const { pool, signal, known, onStart, onSkip, onRecord, onEnd } = run;
   const graph = new TaskGraph(tasks);
   for (const { demand, label } of tasks) pool.sizeOf(demand, label);
   const records = new Map<string, TaskRecord>();
@@ -61,6 +63,7 @@ export async function runTasks(tasks: readonly Task[], run: TaskRun): Promise<Ma
         records.set(task.key, record);
       }
       graph.settle(place);
+      onEnd?.(task);
     } catch (error) {
       // Before the lease is given back, or another task would start with it.
       failures.push(error);

@@ -1,5 +1,13 @@
 import type { OnJobEvent } from '../../core/contract/progress.ts';
 import type { Recipe } from '../../core/contract/recipe.ts';
+import type { JobControl } from '../../core/scheduling/job-queue.ts';
+import type { ResourcePool } from '../../core/scheduling/resource-pool.ts';
+
+/** What jobs of one queue share, and what each of them is told while it runs. */
+export interface JobScheduling {
+  pool: ResourcePool;
+  control: JobControl;
+}
 
 /** What every job is given. */
 export interface JobOptions {
@@ -9,6 +17,8 @@ export interface JobOptions {
   memoryLimitBytes: number | null;
   signal: AbortSignal;
   onEvent: OnJobEvent;
+  /** For a job of a queue; without it the job has its threads and memory for itself. */
+  scheduling?: JobScheduling | undefined;
 }
 
 export interface CompressOptions extends JobOptions {

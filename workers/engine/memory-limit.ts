@@ -1,11 +1,17 @@
 import { ResourceError } from '../../core/errors.ts';
 import type { Kernels } from '../../core/kernels/kernels.ts';
+import type { Demand } from '../../core/scheduling/resource-pool.ts';
 import { formatBytes } from '../../core/units.ts';
 
 /** Node, the program and headers of usual size, measured with room to spare. */
-const BASE_BYTES = 110 << 20;
+export const BASE_BYTES = 110 << 20;
 /** What a tensor's description takes in JavaScript: header entry, plan, record. */
 const TENSOR_BYTES = 16 << 10;
+
+/** What a job over so many tensors takes of a pool, however many threads it gets. */
+export function jobDemand(kernels: Kernels, threads: number, tensors: number): Demand {
+  return { threads, memoryBytes: (count) => TENSOR_BYTES * tensors + kernels.memoryBytes(count) };
+}
 
 /** Bound of the whole process's memory in a job over so many tensors, in bytes. */
 export function peakMemoryBytes(kernels: Kernels, threads: number, tensors: number): number {

@@ -3,11 +3,15 @@ import type { CompressResult } from '../../core/contract/results.ts';
 import { JobError, serializeError, VerificationError, WorkbenchError } from '../../core/errors.ts';
 import type { Kernels } from '../../core/kernels/kernels.ts';
 import type { LosslessWork, WorkContext } from '../../core/methods/lossless/work.ts';
+import type { Demand, ResourcePool } from '../../core/scheduling/resource-pool.ts';
+import { runTasks } from '../../core/scheduling/run-tasks.ts';
+import type { Task, TaskRecords } from '../../core/scheduling/task.ts';
 import { writeFileDurably } from '../engine/durable-files.ts';
 import { checkUnchanged, takeFingerprints, type Fingerprints } from '../engine/fingerprints.ts';
 import type { CompressOptions } from '../engine/job-options.ts';
 import { readLatheFile, sha256Hex } from '../engine/lathe-json.ts';
-import { fitThreads } from '../engine/memory-limit.ts';
+import { poolOf, withLease } from '../engine/job-scheduling.ts';
+import { jobDemand } from '../engine/memory-limit.ts';
 import { nodeFileAccess } from '../engine/node-file-access.ts';
 import { nodeOutputFiles } from '../engine/node-output-files.ts';
 import {
@@ -20,7 +24,7 @@ import {
 import { startUsage } from '../engine/process-usage.ts';
 import { createProgressTracker, type ProgressTracker } from '../engine/progress-tracker.ts';
 import { programVersion } from '../engine/run-identity.ts';
-import { stopIfAsked } from '../engine/stop-if-asked.ts';
+import { stopIfAsked } from '../../core/stop-if-asked.ts';
 import { removeStrangers } from '../engine/strangers.ts';
 import { beginRun, type BegunRun } from './begin-run.ts';
 import { describeOutput, readCompressResult } from './compress-documents.ts';
@@ -46,7 +50,9 @@ export async function compressJob(options: CompressOptions, kernels: Kernels, ho
   const model = await openSource(options.model);
   const output = await outputPath(options.output, model);
   if (!resume) await refuseExistingOutput(output, force);
-  const threads = fitThreads(kernels, options.threads, model.tensors.length, options.memoryLimitBytes);
+  const pool = poolOf(options);
+  const demand = jobDemand(kernels, options.threads, model.tensors.length);
+  const { threads } = pool.sizeOf(demand, 'this job');
   if (threads < options.threads) {
     const message = `Using ${threads} of ${options.threads} threads to stay within the memory limit.`;
     onEvent({ event: 'note', message });
@@ -68,7 +74,7 @@ export async function compressJob(options: CompressOptions, kernels: Kernels, ho
     stopIfAsked(signal);
     begun = await beginRun(place, output, options, fingerprints, home);
     if (begun.isCommitted) await finishCommitted(output, place, context);
-    else await runWork({ work, context, begun, place, tracker, options, fingerprints });
+    else await runWork({ work, context, begun, place, tracker, options, fingerprints, pool, demand });
     const result = await readCompressResult(output);
     const used = await usage();
     await begun.journal.append({ type: 'done', at: new Date().toISOString(), seconds: used.seconds });
@@ -107,19 +113,24 @@ interface RunParts {
   tracker: ProgressTracker;
   options: CompressOptions;
   fingerprints: Fingerprints;
+  pool: ResourcePool;
+  demand: Demand;
 }
 
-async function runWork({ work, context, begun, place, tracker, options, fingerprints }: RunParts): Promise<void> {
+async function runWork(parts: RunParts): Promise<void> {
+  const { work, context, begun, place, tracker, options, fingerprints, pool, demand } = parts;
   const { model, folder } = context;
   const itemBytes = work.items.reduce((sum, { workBytes }) => sum + workBytes, 0);
   // Until the output is there, its files are taken to be as large as the model's.
   tracker.expect(itemBytes + verificationBytes(model, [...model.weightFiles, ...model.otherFiles]));
-  await runItems({ work, begun, tracker, options });
-  const finished = await work.finish(begun.records);
+  const records = await runItems(parts);
+  const finished = await work.finish(records);
   await removeStrangers(folder, finished.outputFiles);
   tracker.expect(itemBytes + verificationBytes(model, await hashedFiles(finished, context)));
   tracker.stage('verify');
-  const { outputFiles, sourceFiles } = await verifyNewOutput(finished, context, tracker);
+  const { outputFiles, sourceFiles } = await withLease(options, pool, demand, 'verifying the output', () =>
+    verifyNewOutput(finished, context, tracker),
+  );
   checkUnchanged(fingerprints, await takeFingerprints(model, options.recipe, programVersion()));
   const description = describeOutput({ ...finished, sourceFiles }, outputFiles, model, options.recipe);
   const text = writeLatheFile(description, sha256Hex);
@@ -132,22 +143,32 @@ async function runWork({ work, context, begun, place, tracker, options, fingerpr
   await place.commit(options.force);
 }
 
-type ItemParts = Pick<RunParts, 'work' | 'begun' | 'tracker' | 'options'>;
-
-async function runItems({ work, begun, tracker, options }: ItemParts): Promise<void> {
-  for (const item of work.items) {
-    stopIfAsked(options.signal);
-    tracker.stage('compress', item.label);
-    const known = begun.records.get(item.key);
-    if (known && (await item.holds(known))) {
-      tracker.skip(item.workBytes);
-    } else {
-      const record = await item.run(begun.records);
-      await begun.journal.append({ type: 'item', key: item.key, record });
-      begun.records.set(item.key, record);
-    }
-    tracker.settle(item.workBytes);
-  }
+/** Items one after the other, each on all threads: kernels divide a tensor's work better than tensors divide a model's. */
+async function runItems({ work, begun, tracker, options, pool, demand }: RunParts): Promise<TaskRecords> {
+  const tasks = work.items.map((item, index): Task => {
+    const before = work.items[index - 1];
+    return {
+      key: item.key,
+      stage: 'compress',
+      label: item.label,
+      needs: before === undefined ? [] : [before.key],
+      demand,
+      work: item.workBytes,
+      run: ({ records }) => item.run(records),
+      holds: (record) => item.holds(record),
+    };
+  });
+  return runTasks(tasks, {
+    pool,
+    rank: options.scheduling?.control.rank,
+    isPaused: options.scheduling?.control.isPaused,
+    signal: options.signal,
+    known: begun.records,
+    onStart: ({ stage, label }) => tracker.stage(stage, label),
+    onSkip: ({ work: bytes }) => tracker.skip(bytes),
+    onRecord: ({ key }, record) => begun.journal.append({ type: 'item', key, record }),
+    onEnd: ({ work: bytes }) => tracker.settle(bytes),
+  });
 }
 
 /**

@@ -11,7 +11,7 @@ import type { EstimateOptions, JobOptions } from '../engine/job-options.ts';
 import { fitThreads, peakMemoryBytes } from '../engine/memory-limit.ts';
 import { refuseExistingOutput } from '../engine/output-folder.ts';
 import { createProgressTracker } from '../engine/progress-tracker.ts';
-import { stopIfAsked } from '../engine/stop-if-asked.ts';
+import { stopIfAsked } from '../../core/stop-if-asked.ts';
 import { openSource } from './open-source.ts';
 import { outputPath } from './output-path.ts';
 

@@ -13,7 +13,7 @@ import { createTokenizer, joinIds, type Tokenizer } from '../../core/tokenizer/t
 import { formatCount } from '../../core/units.ts';
 import type { EvaluateOptions } from '../engine/job-options.ts';
 import { nodeFileAccess } from '../engine/node-file-access.ts';
-import { stopIfAsked } from '../engine/stop-if-asked.ts';
+import { stopIfAsked } from '../../core/stop-if-asked.ts';
 import type { TokenProgress } from '../engine/token-progress.ts';
 import type { ScorerFacts } from '../inference/scorer.ts';
 import type { EvaluationScorers } from './evaluation-scorers.ts';

@@ -12,7 +12,7 @@ import { readLatheFile } from '../engine/lathe-json.ts';
 import { fitThreads } from '../engine/memory-limit.ts';
 import { nodeFileAccess } from '../engine/node-file-access.ts';
 import { createProgressTracker } from '../engine/progress-tracker.ts';
-import { stopIfAsked } from '../engine/stop-if-asked.ts';
+import { stopIfAsked } from '../../core/stop-if-asked.ts';
 import { listGgufTensors, readGgufStatistics } from './inspect-gguf.ts';
 
 /** What a model throws that has no DFloat11 layout. */

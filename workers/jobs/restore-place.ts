@@ -3,7 +3,7 @@ import type { Kernels } from '../../core/kernels/kernels.ts';
 import type { RestoreOptions } from '../engine/job-options.ts';
 import { discardAfter, newFolderOf, openOutputFolder, refuseExistingOutput } from '../engine/output-folder.ts';
 import { newRunId } from '../engine/run-identity.ts';
-import { stopIfAsked } from '../engine/stop-if-asked.ts';
+import { stopIfAsked } from '../../core/stop-if-asked.ts';
 
 /**
  * Gives a restoration the folder that becomes the output once it is written; nothing stays behind on failure.

@@ -1,5 +1,5 @@
 import type { Sequence } from '../../core/evaluation/score-sequences.ts';
-import { stopIfAsked } from '../engine/stop-if-asked.ts';
+import { stopIfAsked } from '../../core/stop-if-asked.ts';
 import type { WindowTools } from './score-windows.ts';
 
 export interface ChoiceLikelihoods {

@@ -1,7 +1,7 @@
 import { copyScores, emptyScores, type Sequence } from '../../core/evaluation/score-sequences.ts';
 import type { VocabularyScores } from '../../core/kernels/kernels.ts';
 import { readScores } from '../engine/score-file.ts';
-import { stopIfAsked } from '../engine/stop-if-asked.ts';
+import { stopIfAsked } from '../../core/stop-if-asked.ts';
 import type { TokenProgress } from '../engine/token-progress.ts';
 import type { Scorer } from '../inference/scorer.ts';
 import type { BegunEvaluation } from './begin-evaluation.ts';

@@ -13,7 +13,7 @@ import { nodeFileAccess } from '../engine/node-file-access.ts';
 import { nodeOutputFiles } from '../engine/node-output-files.ts';
 import { startUsage } from '../engine/process-usage.ts';
 import { createProgressTracker, type ProgressTracker } from '../engine/progress-tracker.ts';
-import { stopIfAsked } from '../engine/stop-if-asked.ts';
+import { stopIfAsked } from '../../core/stop-if-asked.ts';
 import { checkNothingLost, headerRanges, originalOf, originalTensors, type OriginalTensors } from './compare-parts.ts';
 import { openCompressed } from './open-compressed.ts';
 import { openSource } from './open-source.ts';

@@ -6,7 +6,13 @@ function demand(threads: number, bytesPerThread: number): Demand {
 }
 
 function request(changes: Partial<LeaseRequest>): LeaseRequest {
-  return { demand: demand(1, 10), label: 'Something', rank: () => [0], signal: new AbortController().signal, ...changes };
+  return {
+    demand: demand(1, 10),
+    label: 'Something',
+    rank: () => [0],
+    signal: new AbortController().signal,
+    ...changes,
+  };
 }
 
 /** Lets all promises that can settle do so. */
@@ -27,10 +33,10 @@ describe('ResourcePool', () => {
   });
 
   it('refuses at once what could never run, and says how much is missing', () => {
-    const pool = new ResourcePool({ threads: 2, memoryBytes: 10 << 20 });
-    const ask = () => pool.lease(request({ demand: demand(1, 14 << 20), label: 'The tensor "big"' }));
+    const pool = new ResourcePool({ threads: 2, memoryBytes: 10 << 20, besidesBytes: 2 << 20 });
+    const ask = () => pool.lease(request({ demand: demand(1, 14 << 20), label: 'the tensor "big"' }));
     expect(ask).toThrow(expect.objectContaining({ code: 'RESOURCE_MEMORY_LIMIT' }));
-    expect(ask).toThrow(/The tensor "big" needs up to .*Raise --memory-limit by 4 MiB/);
+    expect(ask).toThrow(/limit is 12.* the tensor "big" needs up to 16.*Set --memory-limit to 16MiB/);
   });
 
   it('never leases more than it has, whatever the order of requests and releases', async () => {
