@@ -100,6 +100,9 @@ const EXIT_BY_CODE = {
   JOB_INTERRUPTED: EXIT.interrupted,
   JOB_CANCELLED: EXIT.cancelled,
   VERIFY_FAILED: EXIT.verification,
+  // An engine in another process.
+  ENGINE_PROTOCOL: EXIT.bug,
+  ENGINE_GONE: EXIT.bug,
   // Ours.
   KERNEL_UNAVAILABLE: EXIT.bug,
   INFERENCE_UNAVAILABLE: EXIT.bug,
@@ -110,6 +113,10 @@ const EXIT_BY_CODE = {
 } as const;
 
 export type ErrorCode = keyof typeof EXIT_BY_CODE;
+
+export function isErrorCode(text: string): text is ErrorCode {
+  return Object.hasOwn(EXIT_BY_CODE, text);
+}
 
 /** Where something went wrong. Every part is optional; the more the better. */
 export interface ErrorPlace {

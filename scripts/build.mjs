@@ -37,6 +37,7 @@ const MAX_STARTUP_BYTES = 256 * 1024;
 const CLI_ENTRY = 'cli/lathe.ts';
 const ENGINE_ENTRY = 'workers/engine/index.ts';
 const WORKER_ENTRY = 'workers/inference/inference-worker.ts';
+const HOST_ENTRY = 'workers/host/engine-host.ts';
 
 /** Loaded from node_modules at run time: it brings its own native libraries, and only jobs that run a model need it. */
 const EXTERNAL = ['onnxruntime-node'];
@@ -176,7 +177,7 @@ async function buildEngine(esbuild) {
   const startedAt = performance.now();
   const { metafile } = await esbuild.build({
     absWorkingDir: REPOSITORY,
-    entryPoints: { index: ENGINE_ENTRY, 'inference-worker': WORKER_ENTRY },
+    entryPoints: { index: ENGINE_ENTRY, 'engine-host': HOST_ENTRY, 'inference-worker': WORKER_ENTRY },
     outdir: 'dist/engine',
     outExtension: { '.js': '.cjs' },
     bundle: true,
