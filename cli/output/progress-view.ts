@@ -54,6 +54,9 @@ export class ProgressView {
       case 'progress':
         this.showProgress(event);
         return;
+      case 'job':
+        if (this.options.mode === 'line' || this.options.mode === 'plain') this.writeLine(formatJob(event));
+        return;
       case 'note':
         this.showNote(event.message);
         return;
@@ -134,11 +137,20 @@ export class ProgressView {
 function formatProgress(event: JobEvent & { event: 'progress' }): string {
   const { stage, fraction, etaSeconds } = event;
   const parts = [`${Math.floor(100 * fraction)} %`];
-  const rate =
-    'tokensPerSecond' in event ? formatTokenRate(event.tokensPerSecond) : formatByteRate(event.bytesPerSecond);
+  const rate = formatRate(event);
   if (rate !== null) parts.push(rate);
   if (etaSeconds !== null) parts.push(`${formatSeconds(etaSeconds)} to go`);
   return `${stage} ${parts.join(', ')}`;
+}
+
+function formatRate(event: JobEvent & { event: 'progress' }): string | null {
+  if ('totalJobs' in event) return `${event.doneJobs} of ${event.totalJobs} jobs`;
+  return 'tokensPerSecond' in event ? formatTokenRate(event.tokensPerSecond) : formatByteRate(event.bytesPerSecond);
+}
+
+function formatJob({ job, status, message }: JobEvent & { event: 'job' }): string {
+  const why = message === undefined ? '' : `: ${message}`;
+  return `lathe: ${escapeLine(`${job} ${status === 'running' ? 'starts' : status}${why}`)}`;
 }
 
 function formatByteRate(bytesPerSecond: number): string | null {

@@ -26,6 +26,17 @@ export type JobEvent =
       tokensPerSecond: number;
       etaSeconds: number | null;
     }
+  | {
+      event: 'progress';
+      stage: string;
+      /** As above, over all jobs of a batch, each counted the same. */
+      fraction: number;
+      doneJobs: number;
+      totalJobs: number;
+      etaSeconds: number | null;
+    }
+  /** A job of a batch has started or ended; `message` says why it failed. */
+  | { event: 'job'; job: string; status: 'running' | 'done' | 'kept' | 'failed' | 'cancelled'; message?: string }
   | { event: 'note'; message: string }
   | { event: 'warning'; message: string };
 

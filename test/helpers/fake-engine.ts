@@ -1,3 +1,4 @@
+import type { BatchResult } from '../../core/contract/batch-result.ts';
 import type { EvaluatedText, EvaluateResult } from '../../core/contract/evaluation-result.ts';
 import type {
   CompressResult,
@@ -82,6 +83,47 @@ export const COMPRESSED: CompressResult = {
   notes: [],
   resumed: false,
   verified: true,
+};
+
+export const BATCHED: BatchResult = {
+  schema: 1,
+  name: 'nightly',
+  jobs: [
+    {
+      name: 'model/lossless',
+      model: '/models/model',
+      recipe: '/recipes/lossless.yaml',
+      output: '/out/model/lossless',
+      status: 'done',
+      runId: 'run-1',
+      attempts: 1,
+      seconds: 1.25,
+      storedBytes: 3300,
+      bitsPerWeight: 11.46,
+    },
+    {
+      name: 'model/other',
+      model: '/models/model',
+      recipe: '/recipes/other.yaml',
+      output: '/out/model/other',
+      status: 'failed',
+      runId: null,
+      attempts: 3,
+      seconds: 4,
+      storedBytes: null,
+      bitsPerWeight: null,
+      error: {
+        code: 'RESOURCE_DISK_FULL',
+        what: 'The disk is full.',
+        where: { file: '/out/model/other' },
+        whatToDo: 'Free some of it.',
+        retryable: true,
+      },
+    },
+  ],
+  seconds: 5.5,
+  cpuSeconds: 4,
+  peakRssBytes: 100 * 2 ** 20,
 };
 
 export const RESTORED: RestoreResult = {
@@ -190,6 +232,7 @@ export function fakeEngine(changes: Partial<Engine> = {}): Engine {
   return {
     inspect: () => Promise.resolve(INSPECTED),
     compress: () => Promise.resolve(COMPRESSED),
+    runBatch: () => Promise.resolve(BATCHED),
     restore: () => Promise.resolve(RESTORED),
     verify: () => Promise.resolve(VERIFIED),
     estimate: () => Promise.resolve(ESTIMATED),

@@ -5,6 +5,7 @@
  * signal fires it stops within a fraction of a second: with JOB_INTERRUPTED if the job can be resumed, else with
  * JOB_CANCELLED. Nothing is printed; progress goes to `onEvent`.
  */
+import type { BatchResult } from '../../core/contract/batch-result.ts';
 import type { EvaluateResult } from '../../core/contract/evaluation-result.ts';
 import type {
   CompressResult,
@@ -18,9 +19,23 @@ import { KernelError } from '../../core/errors.ts';
 import type { Kernels } from '../../core/kernels/kernels.ts';
 import { loadKernels } from '../../native-kernels/index.ts';
 import type { OpenScorer } from '../inference/scorer.ts';
-import type { CompressOptions, EstimateOptions, EvaluateOptions, JobOptions, RestoreOptions } from './job-options.ts';
+import type {
+  BatchOptions,
+  CompressOptions,
+  EstimateOptions,
+  EvaluateOptions,
+  JobOptions,
+  RestoreOptions,
+} from './job-options.ts';
 
-export type { CompressOptions, EstimateOptions, EvaluateOptions, JobOptions, RestoreOptions } from './job-options.ts';
+export type {
+  BatchOptions,
+  CompressOptions,
+  EstimateOptions,
+  EvaluateOptions,
+  JobOptions,
+  RestoreOptions,
+} from './job-options.ts';
 
 export interface EngineOptions {
   /** The built `lathe-kernels.node`. */
@@ -34,6 +49,8 @@ export interface EngineOptions {
 export interface Engine {
   inspect(options: JobOptions & { model: string; statistics: boolean }): Promise<InspectResult>;
   compress(options: CompressOptions): Promise<CompressResult>;
+  /** Many recipes on many models. */
+  runBatch(options: BatchOptions): Promise<BatchResult>;
   restore(options: RestoreOptions): Promise<RestoreResult>;
   verify(options: JobOptions & { model: string; against: string | null }): Promise<VerifyResult>;
   estimate(options: EstimateOptions): Promise<EstimateResult>;
@@ -67,6 +84,11 @@ export function openEngine({ kernelsPath, inferenceWorkerPath, home }: EngineOpt
   return {
     inspect: async (options) => (await import('../jobs/inspect-job.ts')).inspectJob(options, kernels),
     compress: async (options) => (await import('../jobs/compress-job.ts')).compressJob(options, kernels(), home),
+    runBatch: async (options) => {
+      const { compressJob } = await import('../jobs/compress-job.ts');
+      const { batchJob } = await import('../jobs/batch-job.ts');
+      return batchJob(options, kernels(), (job) => compressJob(job, kernels(), home));
+    },
     restore: async (options) => (await import('../jobs/restore-job.ts')).restoreJob(options, kernels()),
     verify: async (options) => (await import('../jobs/verify-job.ts')).verifyJob(options, kernels()),
     estimate: async (options) => (await import('../jobs/estimate-job.ts')).estimateJob(options, kernels()),

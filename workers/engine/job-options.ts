@@ -1,3 +1,4 @@
+import type { PlannedJob } from '../../core/contract/batch-plan.ts';
 import type { OnJobEvent } from '../../core/contract/progress.ts';
 import type { Recipe } from '../../core/contract/recipe.ts';
 import type { JobControl } from '../../core/scheduling/job-queue.ts';
@@ -28,6 +29,15 @@ export interface CompressOptions extends JobOptions {
   /** Go on with the interrupted run on this output; a plain run if there is none. */
   resume: boolean;
   /** Replace an existing output once the new one is verified; throw an interrupted run away. */
+  force: boolean;
+}
+
+export interface BatchOptions extends JobOptions {
+  name: string | null;
+  jobs: readonly PlannedJob[];
+  /** Jobs at once, 1 or more. */
+  concurrency: number;
+  /** Replace outputs that are not those of this batch. */
   force: boolean;
 }
 
