@@ -44,6 +44,12 @@ test('the sample model has the likelihood that PyTorch finds, to 1e-5, over all 
   expect(result).toMatchObject({ device: 'cpu', addsBos: false, resumed: false, notes: [] });
 });
 
+test('text unlike what it learned has the likelihood that PyTorch finds, to 1e-5', async () => {
+  const result = await evaluate(MODEL, '--text', NARRATIVE, '--context', '256');
+  expect(result).toMatchObject({ tokens: 117_000, windows: 457, predictions: 116_535 });
+  expect(Math.abs(result.meanNegativeLogLikelihood! - 6.068385)).toBeLessThan(1e-5);
+});
+
 test('a compressed model has the same figures to the bit, and does not diverge from its source', async () => {
   const source = await evaluate(MODEL, '--text', DOCS, NARRATIVE, ...FEW);
   expect(source.texts.map(({ windows }) => windows)).toEqual([12, 12]);
@@ -125,19 +131,6 @@ test('NaN in a weight names its tensor', async () => {
   const { error } = run.json<{ error: { code: string; what: string; where: { tensor?: string } } }>();
   expect(error).toMatchObject({ code: 'NUMERICS_NOT_FINITE', where: { tensor: name } });
   expect(error.what).toContain(name);
-});
-
-test('nothing is written but the journal in LATHE_HOME', async () => {
-  const home = join(folder, 'home');
-  const cache = join(folder, 'cache');
-  const temporary = join(folder, 'tmp');
-  for (const path of [cache, temporary]) mkdirSync(path);
-  const env = { LATHE_HOME: home, HOME: cache, XDG_CACHE_HOME: cache, TMPDIR: temporary };
-  const run = await runLathe(['evaluate', MODEL, '--text', DOCS, '--limit-tokens', '600', '--json'], { env });
-  expect(run.code).toBe(0);
-  expect([readdirSync(cache), readdirSync(temporary)]).toEqual([[], []]);
-  const { runId } = run.json<EvaluateResult>();
-  expect(readdirSync(join(home, 'runs', runId)).sort()).toEqual(['journal.jsonl', 'lock']);
 });
 
 test('a family that cannot be run is named, with the commands that still work', async () => {
