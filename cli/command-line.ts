@@ -10,6 +10,7 @@ import {
   parseThreads,
 } from './flag-values.ts';
 import type { EvaluateInvocation, Invocation, RecipeChoice, Request } from './invocation.ts';
+import { defineRunCommands } from './run-commands.ts';
 import { toUsageError, unknownCommand } from './usage-fault.ts';
 
 const OUTPUT_TEXT = `
@@ -29,7 +30,9 @@ Examples:
   lathe compress path/to/model -o model.df11 --preset lossless-dfloat11
   lathe verify model.df11 --against path/to/model
   lathe evaluate model.df11 --text some.txt --reference path/to/model
-  lathe restore model.df11 -o model.restored`;
+  lathe restore model.df11 -o model.restored
+  lathe runs list
+  lathe resume 20260102T1504`;
 
 /** Flags of the program itself, as commander gives them. */
 interface GlobalOptions {
@@ -116,13 +119,13 @@ function defineProgram(version: string, write: (text: string) => void, helpColum
         parseChoice(text, '--events', ['ndjson']),
       )
       .option('--quiet', 'no progress and no notes on stderr; warnings and errors stay')
-      .option('--verbose', 'errors with stack and causes')
+      .option('--verbose', "errors with stack and causes, and what goes into the run's log")
       .option('--threads <n>', 'threads to compute with (default: every logical processor)', parseThreads)
       .option('--memory-limit <bytes>', 'most memory of the process, as in 8GiB', (text) =>
         parsePositiveBytes(text, '--memory-limit'),
       )
       .option('--device <device>', 'auto, cpu or gpu[:N]; this release computes on the CPU', checkDevice)
-      .option('--dry-run', 'compress: say what would be done, write nothing')
+      .option('--dry-run', 'compress, runs clean: say what would be done, write nothing')
       .option('--force', 'compress, restore, evaluate: replace an existing output')
       // Exit codes stand on every command's page, examples on the first.
       .addHelpText('after', EXAMPLES_TEXT)
@@ -237,6 +240,7 @@ function defineCommands(program: Command, onParsed: (invocation: Invocation) => 
         force: isSet('force'),
       });
     });
+  defineRunCommands(program, onParsed, () => isSet('dryRun'));
   program
     .command('doctor')
     .description('show processor, kernels, limits and versions, and what to do about each gap')
@@ -266,7 +270,8 @@ function chooseRecipe(command: string, { recipe, preset }: { recipe?: string; pr
 
 /** A flag that would be ignored is refused. */
 function refuseMeaningless(invocation: Invocation, force: boolean, dryRun: boolean): void {
-  const { command } = invocation;
+  // A command of several words has dashes between them.
+  const command = invocation.command.replaceAll('-', ' ');
   const writers = ['compress', 'restore', 'evaluate'];
   if (force && !writers.includes(command)) {
     throw invalidArgument(
@@ -274,9 +279,9 @@ function refuseMeaningless(invocation: Invocation, force: boolean, dryRun: boole
       `Leave it away; it is for ${formatAlternatives(writers)}.`,
     );
   }
-  if (dryRun && command !== 'compress') {
+  if (dryRun && !['compress', 'runs clean'].includes(command)) {
     const why = writers.includes(command) ? 'is not supported by' : 'means nothing to';
-    throw invalidArgument(`--dry-run ${why} "lathe ${command}".`, 'Leave it away; it is for compress.');
+    throw invalidArgument(`--dry-run ${why} "lathe ${command}".`, 'Leave it away; it is for compress and runs clean.');
   }
   if (invocation.command === 'evaluate') refuseEmptyEvaluation(invocation);
   if (invocation.command === 'compress' && invocation.dryRun && invocation.resume) {

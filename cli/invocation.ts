@@ -1,5 +1,7 @@
 /** What the arguments ask for, once they are parsed and checked: one member for each command. */
 
+import type { RunState } from '../core/contract/runs-result.ts';
+
 /** Flags that mean the same for every command. */
 export interface Flags {
   json: boolean;
@@ -74,6 +76,38 @@ export interface SchemaInvocation {
   kind: string;
 }
 
+export interface RunsListInvocation {
+  command: 'runs-list';
+  /** Null: all. */
+  limit: number | null;
+  /** Null: in any. */
+  state: RunState | null;
+}
+
+export interface RunsShowInvocation {
+  command: 'runs-show';
+  id: string;
+}
+
+export interface RunsCompareInvocation {
+  command: 'runs-compare';
+  /** Two or more. */
+  ids: readonly string[];
+}
+
+export interface RunsCleanInvocation {
+  command: 'runs-clean';
+  ids: readonly string[];
+  keep: number | null;
+  olderThanDays: number | null;
+  dryRun: boolean;
+}
+
+export interface ResumeInvocation {
+  command: 'resume';
+  id: string;
+}
+
 export type Invocation =
   | InspectInvocation
   | CompressInvocation
@@ -81,6 +115,11 @@ export type Invocation =
   | VerifyInvocation
   | EstimateInvocation
   | EvaluateInvocation
+  | RunsListInvocation
+  | RunsShowInvocation
+  | RunsCompareInvocation
+  | RunsCleanInvocation
+  | ResumeInvocation
   | DoctorInvocation
   | SchemaInvocation;
 

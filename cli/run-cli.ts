@@ -38,6 +38,7 @@ export async function runCli(surroundings: Surroundings): Promise<number> {
       stderr,
       mode,
       showsNotes: false,
+      showsLog: false,
       style: createStyle(stderr, env),
       now: surroundings.now,
     });
@@ -55,7 +56,9 @@ async function runInvocation(surroundings: Surroundings, flags: Flags, invocatio
   const { stdout, stderr, env, now } = surroundings;
   const style = createStyle(stderr, env);
   const showsNotes = !flags.quiet && !flags.json;
-  const view = new ProgressView({ stderr, mode: progressMode(surroundings, flags), showsNotes, style, now });
+  const showsLog = flags.verbose;
+  const mode = progressMode(surroundings, flags);
+  const view = new ProgressView({ stderr, mode, showsNotes, showsLog, style, now });
   const controller = new AbortController();
   const stopListening = listenForSignals(surroundings, view, controller);
   const crash = new Promise<never>((_, reject) => surroundings.onCrash(reject));
@@ -123,6 +126,16 @@ async function runCommand(invocation: Invocation, context: CommandContext): Prom
       return (await import('./commands/estimate-command.ts')).runEstimate(invocation, context);
     case 'evaluate':
       return (await import('./commands/evaluate-command.ts')).runEvaluate(invocation, context);
+    case 'runs-list':
+      return (await import('./commands/runs-list-command.ts')).runRunsList(invocation, context);
+    case 'runs-show':
+      return (await import('./commands/runs-show-command.ts')).runRunsShow(invocation, context);
+    case 'runs-compare':
+      return (await import('./commands/runs-compare-command.ts')).runRunsCompare(invocation, context);
+    case 'runs-clean':
+      return (await import('./commands/runs-clean-command.ts')).runRunsClean(invocation, context);
+    case 'resume':
+      return (await import('./commands/resume-command.ts')).runResume(invocation, context);
     case 'doctor':
       return (await import('./commands/doctor-command.ts')).runDoctor(context);
     case 'schema':

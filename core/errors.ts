@@ -99,6 +99,12 @@ const EXIT_BY_CODE = {
   JOB_UNKNOWN: EXIT.failed,
   JOB_INTERRUPTED: EXIT.interrupted,
   JOB_CANCELLED: EXIT.cancelled,
+  // Past runs and their journals.
+  RUN_NOT_FOUND: EXIT.failed,
+  RUN_AMBIGUOUS: EXIT.usage,
+  RUN_NOT_RESUMABLE: EXIT.failed,
+  RUN_JOURNAL_INVALID: EXIT.input,
+  RUN_JOURNAL_NEWER: EXIT.input,
   VERIFY_FAILED: EXIT.verification,
   // An engine in another process.
   ENGINE_PROTOCOL: EXIT.bug,

@@ -16,13 +16,14 @@ export async function runCompress(invocation: CompressInvocation, context: Comma
   if (invocation.dryRun) return runDry({ model, output, recipe, force }, context);
   try {
     const document = await (await engine()).compress({ ...job, model, output, recipe, resume, force });
-    return { document, summary: () => summarize(document), notes: document.notes };
+    return { document, summary: () => summarizeCompression(document), notes: document.notes };
   } catch (error) {
     throw sayHowToResume(error, argv);
   }
 }
 
-function summarize(result: CompressResult): string[] {
+/** A finished compression, for people. */
+export function summarizeCompression(result: CompressResult): string[] {
   const { sourceStoredBytes, storedBytes, sourceFileBytes, fileBytes, parameters, seconds, cpuSeconds } = result;
   return [
     ...formatTable(

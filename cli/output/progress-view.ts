@@ -25,6 +25,8 @@ export interface ProgressOptions {
   mode: ProgressMode;
   /** Whether `note` events are shown; warnings always are. */
   showsNotes: boolean;
+  /** Whether what goes into a run's log beside other events is shown too. */
+  showsLog: boolean;
   style: Style;
   now: () => number;
 }
@@ -43,6 +45,7 @@ export class ProgressView {
 
   /** Given to the engine. */
   onEvent(event: JobEvent): void {
+    if (event.event === 'log' && !this.options.showsLog) return;
     if (this.writeEvent(event)) {
       if (event.event === 'note') this.shownMessages.add(event.message);
       return;
@@ -56,6 +59,9 @@ export class ProgressView {
         return;
       case 'job':
         if (this.options.mode === 'line' || this.options.mode === 'plain') this.writeLine(formatJob(event));
+        return;
+      case 'log':
+        this.writeLine(formatLog(event));
         return;
       case 'note':
         this.showNote(event.message);
@@ -151,6 +157,13 @@ function formatRate(event: JobEvent & { event: 'progress' }): string | null {
 function formatJob({ job, status, message }: JobEvent & { event: 'job' }): string {
   const why = message === undefined ? '' : `: ${message}`;
   return `lathe: ${escapeLine(`${job} ${status === 'running' ? 'starts' : status}${why}`)}`;
+}
+
+/** The time of day alone: the file has the date. */
+function formatLog({ time, level, stage, message, data }: JobEvent & { event: 'log' }): string {
+  const place = stage === '' ? '' : ` ${stage}:`;
+  const facts = data === undefined ? '' : ` ${toSafeJson(data)}`;
+  return `lathe: ${time.slice(11, 23)} ${level}${escapeLine(`${place} ${message}`)}${facts}`;
 }
 
 function formatByteRate(bytesPerSecond: number): string | null {

@@ -1,5 +1,7 @@
 /** What a running job tells its face: a documented union that terminal, window and journal share. */
 
+import type { LogLine } from './log-line.ts';
+
 export type JobEvent =
   | { event: 'stage'; stage: string; detail?: string | undefined }
   | {
@@ -37,6 +39,8 @@ export type JobEvent =
     }
   /** A job of a batch has started or ended; `message` says why it failed. */
   | { event: 'job'; job: string; status: 'running' | 'done' | 'kept' | 'failed' | 'cancelled'; message?: string }
+  /** What goes into the run's log beside the other events; `--verbose` shows it. */
+  | ({ event: 'log' } & LogLine)
   | { event: 'note'; message: string }
   | { event: 'warning'; message: string };
 

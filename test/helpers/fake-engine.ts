@@ -8,6 +8,7 @@ import type {
   RestoreResult,
   VerifyResult,
 } from '../../core/contract/results.ts';
+import type { RunDetails } from '../../core/contract/runs-result.ts';
 import type { Engine } from '../../workers/engine/index.ts';
 
 export const INSPECTED: InspectResult = {
@@ -227,6 +228,40 @@ export const EXAMINED: DoctorResult = {
   problems: [],
 };
 
+export const RUN: RunDetails = {
+  runId: '20260102T150405678-abc123',
+  command: 'compress',
+  model: '/models/small',
+  output: '/out/model.df11',
+  state: 'done',
+  resumable: false,
+  startedAt: '2026-01-02T15:04:05.678Z',
+  endedAt: '2026-01-02T15:04:07.000Z',
+  seconds: 1.25,
+  figures: {
+    seconds: 1.25,
+    cpuSeconds: 2,
+    peakRssBytes: 100 * 2 ** 20,
+    parameters: 2304,
+    storedBytes: 3300,
+    bitsPerWeight: 11.46,
+  },
+  version: '0.1.0',
+  host: 'here',
+  threads: 2,
+  memoryLimitBytes: null,
+  options: { model: '/models/small', output: '/out/model.df11', force: false },
+  inputs: [],
+  resumedAt: [],
+  stages: [{ stage: 'compress', at: '2026-01-02T15:04:05.700Z' }],
+  itemsDone: 3,
+  items: 3,
+  error: null,
+  damagedLines: 0,
+  journal: '/home/user/.local/state/lathe/runs/20260102T150405678-abc123/journal.jsonl',
+  log: '/home/user/.local/state/lathe/runs/20260102T150405678-abc123/log.ndjson',
+};
+
 /** An engine that answers at once with small results, apart from what a test replaces. */
 export function fakeEngine(changes: Partial<Engine> = {}): Engine {
   return {
@@ -237,6 +272,11 @@ export function fakeEngine(changes: Partial<Engine> = {}): Engine {
     verify: () => Promise.resolve(VERIFIED),
     estimate: () => Promise.resolve(ESTIMATED),
     evaluate: () => Promise.resolve(EVALUATED),
+    listRuns: () => Promise.resolve({ schema: 1, runs: [RUN], unreadable: [], more: 0 }),
+    showRun: () => Promise.resolve({ schema: 1, run: RUN }),
+    compareRuns: () => Promise.resolve({ schema: 1, runs: [RUN, RUN], figures: [] }),
+    cleanRuns: () => Promise.resolve({ schema: 1, dryRun: false, removed: [], bytes: 0, kept: 1 }),
+    resumeRun: () => Promise.resolve({ command: 'compress', result: COMPRESSED }),
     doctor: () => Promise.resolve(EXAMINED),
     ...changes,
   };

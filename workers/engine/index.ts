@@ -15,10 +15,19 @@ import type {
   RestoreResult,
   VerifyResult,
 } from '../../core/contract/results.ts';
+import type {
+  RunsCleanResult,
+  RunsCompareResult,
+  RunsListResult,
+  RunsShowResult,
+} from '../../core/contract/runs-result.ts';
 import { KernelError } from '../../core/errors.ts';
 import type { Kernels } from '../../core/kernels/kernels.ts';
 import { loadKernels } from '../../native-kernels/index.ts';
 import type { OpenScorer } from '../inference/scorer.ts';
+import type { CleanRunsOptions } from '../jobs/clean-runs.ts';
+import type { ListRunsOptions } from '../jobs/list-runs.ts';
+import type { ResumeOptions, ResumeOutcome } from '../jobs/resume-run.ts';
 import type {
   BatchOptions,
   CompressOptions,
@@ -55,6 +64,13 @@ export interface Engine {
   verify(options: JobOptions & { model: string; against: string | null }): Promise<VerifyResult>;
   estimate(options: EstimateOptions): Promise<EstimateResult>;
   evaluate(options: EvaluateOptions): Promise<EvaluateResult>;
+  /** Past runs and those that go on. One whose journal cannot be read is in the result. */
+  listRuns(options: ListRunsOptions): Promise<RunsListResult>;
+  showRun(id: string): Promise<RunsShowResult>;
+  compareRuns(ids: readonly string[]): Promise<RunsCompareResult>;
+  cleanRuns(options: CleanRunsOptions): Promise<RunsCleanResult>;
+  /** Goes on with an interrupted run, from anywhere. */
+  resumeRun(options: ResumeOptions): Promise<ResumeOutcome>;
   /** What is wrong with this machine is in the result, missing kernels included; never rejects. */
   doctor(): Promise<DoctorResult>;
 }
@@ -81,19 +97,29 @@ export function openEngine({ kernelsPath, inferenceWorkerPath, home }: EngineOpt
     const { threadScorers } = await import('../inference/thread-scorer.ts');
     return threadScorers(inferenceWorkerPath, { kernelsPath });
   }
+  async function compress(options: CompressOptions): Promise<CompressResult> {
+    return (await import('../jobs/compress-job.ts')).compressJob(options, kernels(), home);
+  }
+  async function evaluate(options: EvaluateOptions): Promise<EvaluateResult> {
+    return (await import('../jobs/evaluate-job.ts')).evaluateJob(options, kernels(), home, await scorers());
+  }
   return {
     inspect: async (options) => (await import('../jobs/inspect-job.ts')).inspectJob(options, kernels),
-    compress: async (options) => (await import('../jobs/compress-job.ts')).compressJob(options, kernels(), home),
+    compress,
     runBatch: async (options) => {
-      const { compressJob } = await import('../jobs/compress-job.ts');
       const { batchJob } = await import('../jobs/batch-job.ts');
-      return batchJob(options, kernels(), (job) => compressJob(job, kernels(), home));
+      return batchJob(options, kernels(), compress);
     },
-    restore: async (options) => (await import('../jobs/restore-job.ts')).restoreJob(options, kernels()),
+    restore: async (options) => (await import('../jobs/restore-job.ts')).restoreJob(options, kernels(), home),
     verify: async (options) => (await import('../jobs/verify-job.ts')).verifyJob(options, kernels()),
     estimate: async (options) => (await import('../jobs/estimate-job.ts')).estimateJob(options, kernels()),
-    evaluate: async (options) =>
-      (await import('../jobs/evaluate-job.ts')).evaluateJob(options, kernels(), home, await scorers()),
+    evaluate,
+    listRuns: async (options) => (await import('../jobs/list-runs.ts')).listRuns(options, kernels, home),
+    showRun: async (id) => (await import('../jobs/list-runs.ts')).showRun(id, kernels, home),
+    compareRuns: async (ids) => (await import('../jobs/compare-runs.ts')).compareRuns(ids, kernels, home),
+    cleanRuns: async (options) => (await import('../jobs/clean-runs.ts')).cleanRuns(options, kernels(), home),
+    resumeRun: async (options) =>
+      (await import('../jobs/resume-run.ts')).resumeRun(options, { kernels, compress, evaluate }, home),
     doctor: async () => (await import('../jobs/doctor-job.ts')).doctorJob(kernels, home),
   };
 }

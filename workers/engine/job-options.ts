@@ -30,6 +30,8 @@ export interface CompressOptions extends JobOptions {
   resume: boolean;
   /** Replace an existing output once the new one is verified; throw an interrupted run away. */
   force: boolean;
+  /** Go on with this interrupted run, or not at all. */
+  runId?: string | undefined;
 }
 
 export interface BatchOptions extends JobOptions {
@@ -78,4 +80,8 @@ export interface EvaluateOptions extends JobOptions {
   resume: boolean;
   /** Replace an existing `tokensOut`. */
   force: boolean;
+  /** Go on with this interrupted run, or not at all. */
+  runId?: string | undefined;
+  /** How files were named when that run began, by their absolute paths: results and the tokens' file tell these names. */
+  names?: ReadonlyMap<string, string> | undefined;
 }

@@ -1,18 +1,15 @@
-import { readdir, stat } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
-import { UsageError, WorkbenchError } from '../../core/errors.ts';
-import type { FileLock, Kernels } from '../../core/kernels/kernels.ts';
+import { stat } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { JobError, UsageError, WorkbenchError } from '../../core/errors.ts';
+import type { Kernels } from '../../core/kernels/kernels.ts';
 import { wrapFileErrors } from '../engine/file-errors.ts';
 import { checkFingerprints, takeFingerprints, type Fingerprints } from '../engine/fingerprints.ts';
+import { firstLine, optionsOf, resumedLine } from '../engine/first-line.ts';
 import type { EvaluateOptions } from '../engine/job-options.ts';
-import {
-  journalPath,
-  openJournal,
-  readJournal,
-  readRunLine,
-  type Journal,
-  type JournalLine,
-} from '../engine/journal.ts';
+import type { ReadLine } from '../engine/journal-lines.ts';
+import { journalPath, type Journal } from '../engine/journal.ts';
+import { asRunLine, readJournal, readRunLine } from '../engine/read-journal.ts';
+import { listRunIds, openRunFolder, type RunFolder } from '../engine/run-folder.ts';
 import { newRunId, programVersion } from '../engine/run-identity.ts';
 import { openScoreFile, type ScoreFile } from '../engine/score-file.ts';
 import type { EvaluatedModel } from './evaluation-inputs.ts';
@@ -22,19 +19,21 @@ const MAX_JOURNALS_READ = 200;
 
 export interface BegunEvaluation {
   runId: string;
+  folder: RunFolder;
   journal: Journal;
   scoreFile: ScoreFile;
   /** What the journal tells of finished work; empty for a new run. */
-  lines: readonly JournalLine[];
+  lines: readonly ReadLine[];
   isResumed: boolean;
-  release(): void;
+  close(): Promise<void>;
 }
 
 /**
- * Begins an evaluation, or goes on with the last interrupted one of the same arguments.
+ * Begins an evaluation, or goes on with the last interrupted one of the same arguments; with the one that is named, and no
+ * other.
  *
  * @throws UsageError JOB_RESUME_MISMATCH where that one ran on other files or by another version; JobError
- * JOB_OUTPUT_BUSY where it is still running
+ * JOB_OUTPUT_BUSY where it is still running, RUN_NOT_RESUMABLE, RUN_JOURNAL_NEWER
  */
 export async function beginEvaluation(
   options: EvaluateOptions,
@@ -43,33 +42,43 @@ export async function beginEvaluation(
   home: string,
 ): Promise<BegunEvaluation> {
   const fingerprints = await fingerprintsOf(options, models);
-  const found = options.resume ? await findInterrupted(fingerprints, home) : null;
+  const found = await findRun(options, fingerprints, home);
   if (found !== null) checkSame(found.begun, fingerprints);
   const runId = found?.runId ?? newRunId();
-  const path = journalPath(home, runId);
-  const journal = await openJournal(path);
-  let lock: FileLock | null = null;
+  const lines = found?.lines ?? [];
+  const first = found === null ? await newLine(runId, options, fingerprints, kernels) : resumedLine();
+  const folder = await openRunFolder(home, runId, kernels);
   try {
-    lock = kernels.lockFile(join(dirname(path), 'lock'));
-    const lines = found?.lines ?? [];
     const scoreFile = await openScoreFile(home, runId, endOfScores(lines));
-    await journal.append(found === null ? firstLine(runId, options, fingerprints) : resumedLine());
-    return { runId, journal, scoreFile, lines, isResumed: found !== null, release: () => lock?.release() };
+    const { journal } = folder;
+    await journal.append(first);
+    await journal.flush();
+    const close = async () => {
+      await scoreFile.close();
+      await folder.close();
+    };
+    return { runId, folder, journal, scoreFile, lines, isResumed: found !== null, close };
   } catch (error) {
-    lock?.release();
-    await journal.close();
+    await folder.close();
     throw error;
   }
 }
 
-function firstLine(runId: string, options: EvaluateOptions, fingerprints: Fingerprints): JournalLine {
-  const { model, tokensOut } = options;
-  const startedAt = new Date().toISOString();
-  return { type: 'run', runId, command: 'evaluate', model, output: tokensOut ?? '', startedAt, fingerprints };
-}
-
-function resumedLine(): JournalLine {
-  return { type: 'resumed', at: new Date().toISOString() };
+async function newLine(runId: string, options: EvaluateOptions, fingerprints: Fingerprints, kernels: Kernels) {
+  const { model, tokensOut, texts, choices, threads, signal } = options;
+  const paths = [...texts, ...(choices === null ? [] : [choices])].map((path) => resolve(path));
+  // Figures of two runs are worth comparing where they read the same text, wherever it lay.
+  const digests = await kernels.digestFiles(paths, { threads, signal });
+  const inputs = paths.map((path, index) => {
+    return { path, bytes: digests[index]?.sizeBytes ?? 0, sha256: digests[index]?.sha256 ?? '' };
+  });
+  const output = tokensOut === null ? '' : resolve(tokensOut);
+  const call = { runId, command: 'evaluate', model, output, fingerprints, inputs };
+  const asked = { ...optionsOf(options), resume: false };
+  return firstLine(
+    { ...call, options: asked, paths: ['model', 'reference', 'texts', 'choices', 'tokensOut'] },
+    options,
+  );
 }
 
 /** What was asked, and on which files: texts and reference count as the model does. */
@@ -100,14 +109,35 @@ async function fingerprintsOf(
   return prints;
 }
 
+interface FoundRun {
+  runId: string;
+  lines: readonly ReadLine[];
+  begun: Fingerprints;
+}
+
+/** The run to go on with; null for a new one. */
+async function findRun(options: EvaluateOptions, fingerprints: Fingerprints, home: string): Promise<FoundRun | null> {
+  const { runId, resume } = options;
+  if (runId === undefined) return resume ? findInterrupted(fingerprints, home) : null;
+  const lines = (await readJournal(journalPath(home, runId)))?.lines ?? [];
+  const begun = lines.flatMap((line) => asRunLine(line) ?? [])[0]?.fingerprints;
+  if (begun !== undefined) return { runId, lines, begun };
+  throw new JobError({
+    code: 'RUN_NOT_RESUMABLE',
+    what: `The run ${runId} cannot go on: its journal is gone.`,
+    where: { job: runId },
+    whatToDo: 'Evaluate anew.',
+  });
+}
+
 /** The newest run of the same arguments, if it did not come to its end. */
-async function findInterrupted(fingerprints: Fingerprints, home: string) {
-  const runIds = await readdir(join(home, 'runs')).catch(() => []);
-  for (const runId of runIds.sort().reverse().slice(0, MAX_JOURNALS_READ)) {
-    const begun = await readRunLine(journalPath(home, runId));
+async function findInterrupted(fingerprints: Fingerprints, home: string): Promise<FoundRun | null> {
+  for (const runId of (await listRunIds(home)).slice(0, MAX_JOURNALS_READ)) {
+    // A journal that cannot be read is of no use here.
+    const begun = await readRunLine(journalPath(home, runId)).catch(() => null);
     const isSame = begun?.fingerprints.recipe === fingerprints.recipe;
     if (begun?.command !== 'evaluate' || !isSame || begun.fingerprints.model !== fingerprints.model) continue;
-    const lines = (await readJournal(journalPath(home, runId))) ?? [];
+    const { lines } = (await readJournal(journalPath(home, runId))) ?? { lines: [] };
     return lines.some(({ type }) => type === 'done') ? null : { runId, lines, begun: begun.fingerprints };
   }
   return null;
@@ -129,7 +159,7 @@ function checkSame(begun: Fingerprints, now: Fingerprints): void {
   }
 }
 
-function endOfScores(lines: readonly JournalLine[]): number {
+function endOfScores(lines: readonly ReadLine[]): number {
   return lines.reduce((end, line) => {
     return line.type === 'windows' ? Math.max(end, line.offsetBytes + line.sizeBytes) : end;
   }, 0);

@@ -1,20 +1,16 @@
-import { readdir } from 'node:fs/promises';
-import { join } from 'node:path';
 import { JobError } from '../../core/errors.ts';
+import type { Kernels } from '../../core/kernels/kernels.ts';
 import type { WorkRecord } from '../../core/methods/lossless/work.ts';
 import { checkFingerprints, firstDifference, type Fingerprints } from '../engine/fingerprints.ts';
+import { firstLine, optionsOf, resumedLine } from '../engine/first-line.ts';
 import type { CompressOptions } from '../engine/job-options.ts';
-import {
-  journalPath,
-  openJournal,
-  readJournal,
-  readRunLine,
-  type Journal,
-  type JournalLine,
-} from '../engine/journal.ts';
+import type { JournalLine, ReadLine } from '../engine/journal-lines.ts';
+import { journalPath } from '../engine/journal.ts';
 import { latheFileSha256, readLatheFile } from '../engine/lathe-json.ts';
 import { nodeFileAccess } from '../engine/node-file-access.ts';
 import { refuseExistingOutput, type OutputFolder } from '../engine/output-folder.ts';
+import { asRunLine, readJournal, readRunLine } from '../engine/read-journal.ts';
+import { listRunIds, openRunFolder, type RunFolder } from '../engine/run-folder.ts';
 import { newRunId } from '../engine/run-identity.ts';
 
 /** Journals looked through for a run whose output is in its place. */
@@ -22,7 +18,7 @@ const MAX_JOURNALS_READ = 50;
 
 export interface BegunRun {
   runId: string;
-  journal: Journal;
+  folder: RunFolder;
   /** Of finished items, by key. */
   records: Map<string, WorkRecord>;
   isResumed: boolean;
@@ -31,59 +27,67 @@ export interface BegunRun {
 }
 
 /**
- * Begins a run on an output, or goes on with the interrupted one.
+ * Begins a run on an output, or goes on with the interrupted one; with the one that is named, and no other.
  *
  * @param output absolute
- * @throws JobError JOB_UNFINISHED_RUN_EXISTS, JOB_OUTPUT_EXISTS; UsageError JOB_RESUME_MISMATCH
+ * @throws JobError JOB_UNFINISHED_RUN_EXISTS, JOB_OUTPUT_EXISTS, JOB_OUTPUT_BUSY, RUN_NOT_RESUMABLE, RUN_JOURNAL_NEWER;
+ * UsageError JOB_RESUME_MISMATCH
  */
 export async function beginRun(
   place: OutputFolder,
   output: string,
   options: CompressOptions,
   fingerprints: Fingerprints,
+  kernels: Kernels,
   home: string,
 ): Promise<BegunRun> {
-  const { resume, force, onEvent } = options;
+  const { resume, force, onEvent, runId: named } = options;
   const found = place.unfinished;
+  if (named !== undefined) {
+    const begun = found === null || found.runId === named ? await goOn(named) : null;
+    if (begun) return begun;
+    throw notResumable(named, output, found?.runId);
+  }
   if (found !== null && !force && (!resume || found.command !== 'compress')) throw unfinished(output, found.command);
   if (resume && found?.command !== 'restore') {
     const runId = found?.runId ?? (await findFinishedRun(home, output, fingerprints));
-    const lines = runId === null ? null : await readJournal(journalPath(home, runId));
-    const begun = runId !== null && lines !== null ? await goOn(runId, lines) : null;
+    const begun = runId === null ? null : await goOn(runId);
     if (begun) return begun;
     if (found)
       onEvent({ event: 'warning', message: `The journal of run ${found.runId} is gone: the run starts anew.` });
   }
   await refuseExistingOutput(output, force);
   const runId = newRunId();
-  const startedAt = new Date().toISOString();
-  const { model } = options;
-  const first: JournalLine = { type: 'run', runId, command: 'compress', model, output, startedAt, fingerprints };
-  const journal = await journalFrom(runId, first, () => place.begin({ runId, command: 'compress' }));
-  return { runId, journal, records: new Map(), isResumed: false, isCommitted: false };
+  const call = { runId, command: 'compress', model: options.model, output, fingerprints };
+  const asked = { ...optionsOf(options), output, resume: false };
+  const first = firstLine({ ...call, options: asked, paths: ['model'] }, options);
+  const folder = await folderFrom(runId, first, () => place.begin({ runId, command: 'compress' }));
+  return { runId, folder, records: new Map(), isResumed: false, isCommitted: false };
 
-  async function goOn(runId: string, lines: readonly JournalLine[]): Promise<BegunRun | null> {
-    const start = lines.find((line) => line.type === 'run');
+  async function goOn(runId: string): Promise<BegunRun | null> {
+    const { lines } = (await readJournal(journalPath(home, runId))) ?? { lines: [] };
+    const start = lines.flatMap((line) => asRunLine(line) ?? [])[0];
     if (!start) return null;
     checkFingerprints(start.fingerprints, fingerprints);
     const isCommitted = !(await place.hasNewFolder()) && (await isInPlace(output, lines));
     // A run that was found by its journal alone has left nothing that could be gone on with.
     if (!isCommitted && place.unfinished === null) return null;
     if (!isCommitted) await refuseExistingOutput(output, force);
-    const journal = await journalFrom(runId, { type: 'resumed', at: new Date().toISOString() });
+    const folder = await folderFrom(runId, resumedLine());
     const records = new Map<string, WorkRecord>();
     for (const line of lines) if (line.type === 'item') records.set(line.key, line.record);
-    return { runId, journal, records, isResumed: true, isCommitted };
+    return { runId, folder, records, isResumed: true, isCommitted };
   }
 
-  async function journalFrom(runId: string, first: JournalLine, next?: () => Promise<void>): Promise<Journal> {
-    const journal = await openJournal(journalPath(home, runId));
+  async function folderFrom(runId: string, first: JournalLine, next?: () => Promise<void>): Promise<RunFolder> {
+    const folder = await openRunFolder(home, runId, kernels);
     try {
-      await journal.append(first);
+      await folder.journal.append(first);
+      await folder.journal.flush();
       await next?.();
-      return journal;
+      return folder;
     } catch (error) {
-      await journal.close();
+      await folder.close();
       throw error;
     }
   }
@@ -94,20 +98,19 @@ export async function beginRun(
  * it may have: then nothing is left to do.
  */
 async function findFinishedRun(home: string, output: string, fingerprints: Fingerprints): Promise<string | null> {
-  const runIds = await readdir(join(home, 'runs')).catch(() => []);
-  for (const runId of runIds.sort().reverse().slice(0, MAX_JOURNALS_READ)) {
+  for (const runId of (await listRunIds(home)).slice(0, MAX_JOURNALS_READ)) {
     const path = journalPath(home, runId);
     // A journal that cannot be read is of no use here.
     const start = await readRunLine(path).catch(() => null);
     if (start?.output !== output) continue;
     const isSame = firstDifference(start.fingerprints, fingerprints) === null;
-    return isSame && (await isInPlace(output, (await readJournal(path)) ?? [])) ? runId : null;
+    return isSame && (await isInPlace(output, (await readJournal(path))?.lines ?? [])) ? runId : null;
   }
   return null;
 }
 
 /** Whether what lies at an output's place is what this run was about to put there: its `lathe.json`, and files as large. */
-async function isInPlace(output: string, lines: readonly JournalLine[]): Promise<boolean> {
+async function isInPlace(output: string, lines: readonly ReadLine[]): Promise<boolean> {
   const promised = lines.flatMap((line) => (line.type === 'committing' ? [line.latheFileSha256] : []));
   if (!promised.includes((await latheFileSha256(output)) ?? '')) return false;
   const lathe = await readLatheFile(output);
@@ -126,5 +129,15 @@ function unfinished(output: string, command: string): JobError {
       command === 'compress'
         ? 'Go on with it by the same command and --resume, or throw it away with --force.'
         : 'Throw it away with --force, or choose another output.',
+  });
+}
+
+function notResumable(runId: string, output: string, other: string | undefined): JobError {
+  const why = other === undefined ? 'is gone' : `is that of the run ${other}`;
+  return new JobError({
+    code: 'RUN_NOT_RESUMABLE',
+    what: `The run ${runId} cannot go on: the folder "${output}.lathe-partial" with its unfinished work ${why}.`,
+    where: { job: runId, file: output },
+    whatToDo: 'Run the command anew; "lathe runs show" and the ID tell its options.',
   });
 }

@@ -1,6 +1,7 @@
 import { writeLatheFile, LATHE_FILE_NAME } from '../../core/contract/lathe-file.ts';
 import type { CompressResult } from '../../core/contract/results.ts';
-import { JobError, serializeError, VerificationError, WorkbenchError } from '../../core/errors.ts';
+import type { RunFigures } from '../../core/contract/runs-result.ts';
+import { JobError, VerificationError, WorkbenchError } from '../../core/errors.ts';
 import type { Kernels } from '../../core/kernels/kernels.ts';
 import type { LosslessWork, WorkContext } from '../../core/methods/lossless/work.ts';
 import type { Demand, ResourcePool } from '../../core/scheduling/resource-pool.ts';
@@ -21,9 +22,11 @@ import {
   refuseExistingOutput,
   type OutputFolder,
 } from '../engine/output-folder.ts';
-import { startUsage } from '../engine/process-usage.ts';
+import { startUsage, type UsageSince } from '../engine/process-usage.ts';
 import { createProgressTracker, type ProgressTracker } from '../engine/progress-tracker.ts';
+import { applyRetention } from '../engine/retention.ts';
 import { programVersion } from '../engine/run-identity.ts';
+import { RunRecorder } from '../engine/run-recorder.ts';
 import { stopIfAsked } from '../../core/stop-if-asked.ts';
 import { removeStrangers } from '../engine/strangers.ts';
 import { beginRun, type BegunRun } from './begin-run.ts';
@@ -43,8 +46,10 @@ const HOPELESS = /^(VERIFY|FORMAT|MODEL|RECIPE|USAGE)_/;
  * @throws WorkbenchError of any kind; JOB_INTERRUPTED if it was stopped and can be resumed. At every instant there is the
  * old output, the new one, or a partial folder that a resumed run finishes
  */
-export async function compressJob(options: CompressOptions, kernels: Kernels, home: string): Promise<CompressResult> {
+export async function compressJob(asked: CompressOptions, kernels: Kernels, home: string): Promise<CompressResult> {
   const usage = startUsage();
+  const recorder = new RunRecorder(asked.onEvent);
+  const options = { ...asked, onEvent: recorder.onEvent };
   const { recipe, resume, force, signal, onEvent } = options;
   onEvent({ event: 'stage', stage: 'plan' });
   const model = await openSource(options.model);
@@ -72,19 +77,34 @@ export async function compressJob(options: CompressOptions, kernels: Kernels, ho
   let begun: BegunRun | null = null;
   try {
     stopIfAsked(signal);
-    begun = await beginRun(place, output, options, fingerprints, home);
+    begun = await beginRun(place, output, options, fingerprints, kernels, home);
+    recorder.begin(begun.folder);
+    recorder.log('info', begun.isResumed ? 'The run goes on.' : 'The run begins.', {
+      runId: begun.runId,
+      threads,
+      records: begun.records.size,
+    });
+    await applyRetention(home, begun.runId, kernels, recorder);
+    await begun.folder.journal.append({ type: 'plan', items: work.items.length });
     if (begun.isCommitted) await finishCommitted(output, place, context);
     else await runWork({ work, context, begun, place, tracker, options, fingerprints, pool, demand });
     const result = await readCompressResult(output);
     const used = await usage();
-    await begun.journal.append({ type: 'done', at: new Date().toISOString(), seconds: used.seconds });
+    await recorder.done({ ...figuresOf(result), ...used });
     tracker.finish();
     return { ...result, runId: begun.runId, ...used, resumed: begun.isResumed, verified: true };
   } catch (error) {
-    throw await endFailed(error, place, begun, options);
+    throw await endFailed(error, place, begun, options, recorder);
   } finally {
-    await begun?.journal.close();
+    await begun?.folder.close();
   }
+}
+
+function figuresOf(
+  result: Omit<CompressResult, 'runId' | 'resumed' | 'verified' | keyof UsageSince>,
+): Omit<RunFigures, keyof UsageSince> {
+  const { parameters, storedBytes, fileBytes, sourceStoredBytes, bitsPerWeight } = result;
+  return { parameters, storedBytes, fileBytes, sourceStoredBytes, bitsPerWeight };
 }
 
 /** An output that a killed run had put in its place is hashed before it is called verified. */
@@ -139,7 +159,8 @@ async function runWork(parts: RunParts): Promise<void> {
   await readCompressResult(folder);
   for (const message of [...model.notes, ...finished.notes]) options.onEvent({ event: 'note', message });
   stopIfAsked(options.signal);
-  await begun.journal.append({ type: 'committing', latheFileSha256: sha256Hex(text) });
+  await begun.folder.journal.append({ type: 'committing', latheFileSha256: sha256Hex(text) });
+  await begun.folder.journal.flush();
   await place.commit(options.force);
 }
 
@@ -166,7 +187,7 @@ async function runItems({ work, begun, tracker, options, pool, demand }: RunPart
     known: begun.records,
     onStart: ({ stage, label }) => tracker.stage(stage, label),
     onSkip: ({ work: bytes }) => tracker.skip(bytes),
-    onRecord: ({ key }, record) => begun.journal.append({ type: 'item', key, record }),
+    onRecord: ({ key }, record) => begun.folder.journal.append({ type: 'item', key, record }),
     onEnd: ({ work: bytes }) => tracker.settle(bytes),
   });
 }
@@ -181,15 +202,11 @@ async function endFailed(
   place: OutputFolder,
   begun: BegunRun | null,
   { resume, onEvent }: CompressOptions,
+  recorder: RunRecorder,
 ): Promise<unknown> {
   const code = error instanceof WorkbenchError ? error.code : 'BUG_UNEXPECTED';
   const isStopped = code === 'JOB_CANCELLED';
-  const at = new Date().toISOString();
-  const line = isStopped
-    ? ({ type: 'interrupted', at } as const)
-    : ({ type: 'failed', at, error: serializeError(error) } as const);
-  // A full disk may refuse even this line; the run can be resumed without it.
-  await begun?.journal.append(line).catch(() => undefined);
+  if (begun) await recorder.failed(error);
   const isKept = begun ? !HOPELESS.test(code) : place.unfinished !== null;
   if (isKept) place.leave();
   else await discardAfter(place, onEvent);

@@ -1,13 +1,16 @@
 import { resolve } from 'node:path';
-import type { EvaluateResult } from '../../core/contract/evaluation-result.ts';
-import { JobError, serializeError, WorkbenchError } from '../../core/errors.ts';
+import type { EvaluatedText, EvaluateResult } from '../../core/contract/evaluation-result.ts';
+import type { RunFigures } from '../../core/contract/runs-result.ts';
+import { JobError, WorkbenchError } from '../../core/errors.ts';
 import { buildTokenFile } from '../../core/formats/tokens/token-file.ts';
 import type { Kernels } from '../../core/kernels/kernels.ts';
 import { writeFileDurably } from '../engine/durable-files.ts';
 import type { EvaluateOptions } from '../engine/job-options.ts';
 import { refuseExistingOutput } from '../engine/output-folder.ts';
-import { startUsage } from '../engine/process-usage.ts';
+import { startUsage, type UsageSince } from '../engine/process-usage.ts';
+import { applyRetention } from '../engine/retention.ts';
 import { programVersion } from '../engine/run-identity.ts';
+import { RunRecorder } from '../engine/run-recorder.ts';
 import { createTokenProgress } from '../engine/token-progress.ts';
 import type { OpenScorer } from '../inference/scorer.ts';
 import { beginEvaluation, type BegunEvaluation } from './begin-evaluation.ts';
@@ -24,38 +27,46 @@ import { evaluateChoices, evaluateText, type EvaluatedTextScores } from './evalu
  * can be resumed; NumericsError NUMERICS_NOT_FINITE, naming the tensor; ResourceError
  */
 export async function evaluateJob(
-  options: EvaluateOptions,
+  asked: EvaluateOptions,
   kernels: Kernels,
   home: string,
   openScorer: OpenScorer,
 ): Promise<EvaluateResult> {
   const usage = startUsage();
+  const recorder = new RunRecorder(asked.onEvent);
+  const options = { ...asked, onEvent: recorder.onEvent };
+  const nameOf = (path: string) => options.names?.get(path) ?? path;
   const progress = createTokenProgress(options.onEvent);
   const tokensFile = options.tokensOut === null ? null : resolve(options.tokensOut);
   const scorers = new EvaluationScorers(options, openScorer);
   progress.stage('plan');
   if (tokensFile !== null) await refuseExistingOutput(tokensFile, options.force);
   try {
-    const inputs = await readEvaluationInputs(options, scorers, progress);
+    const inputs = withNames(await readEvaluationInputs(options, scorers, progress), nameOf);
     const begun = await beginEvaluation(options, inputs, kernels, home);
+    recorder.begin(begun.folder);
     try {
+      const { runId, isResumed } = begun;
+      recorder.log('info', isResumed ? 'The run goes on.' : 'The run begins.', { runId, threads: options.threads });
+      await applyRetention(home, runId, kernels, recorder);
+      await begun.journal.append({ type: 'plan', items: totalItems(inputs, options) });
       const tools = { options, inputs, begun, home, scorers, progress, signal: options.signal };
       progress.expect(totalTokens(inputs, options));
       const texts: EvaluatedTextScores[] = [];
       for (const [index, text] of inputs.texts.entries()) texts.push(await evaluateText(text, index, tools));
       const choices = inputs.choices && (await evaluateChoices(inputs.choices, tools));
-      if (tokensFile !== null) await writeTokens(tokensFile, inputs, options, texts);
+      if (tokensFile !== null) await writeTokens(tokensFile, inputs, options, texts, nameOf);
       const used = await usage();
-      await begun.journal.append({ type: 'done', at: new Date().toISOString(), seconds: used.seconds });
-      await begun.scoreFile.remove();
       const summaries = texts.map(({ summary }) => summary);
+      await recorder.done(figuresOf(summaries, choices, used));
+      await begun.scoreFile.remove();
       const [only, ...more] = summaries;
       const { file: _, ...ofChoices } = choices ?? { file: '' };
       return {
         schema: 1,
         runId: begun.runId,
-        model: options.model,
-        reference: options.reference,
+        model: nameOf(options.model),
+        reference: options.reference && nameOf(options.reference),
         context: options.context,
         device: 'cpu',
         addsBos: inputs.model.tokenizer.addsBos,
@@ -69,11 +80,9 @@ export async function evaluateJob(
         notes: inputs.notes,
       };
     } catch (error) {
-      throw await endFailed(error, begun);
+      throw await endFailed(error, begun, recorder);
     } finally {
-      await begun.scoreFile.close();
-      await begun.journal.close();
-      begun.release();
+      await begun.close();
     }
   } finally {
     await scorers.close();
@@ -86,24 +95,53 @@ function totalTokens({ texts, choices }: EvaluationInputs, { noiseFloorSeed, con
   return ofTexts * (noiseFloorSeed === null ? 1 : 2) + ofChoices;
 }
 
+/** Windows of all passes, and choices. */
+function totalItems({ texts, choices }: EvaluationInputs, { noiseFloorSeed }: EvaluateOptions): number {
+  const windows = texts.reduce((sum, text) => sum + text.windows.length, 0);
+  return windows * (noiseFloorSeed === null ? 1 : 2) + (choices?.sequences.length ?? 0);
+}
+
+/** The inputs under the names that they had when the run began. */
+function withNames(inputs: EvaluationInputs, nameOf: (path: string) => string): EvaluationInputs {
+  const { texts, choices } = inputs;
+  return {
+    ...inputs,
+    texts: texts.map((text) => ({ ...text, text: nameOf(text.text) })),
+    choices: choices && { ...choices, file: nameOf(choices.file) },
+  };
+}
+
+/** What the journal keeps of the result. */
+function figuresOf(texts: readonly EvaluatedText[], choices: EvaluateResult['choices'], used: UsageSince): RunFigures {
+  return {
+    ...used,
+    texts: texts.map((of) => {
+      const { text, tokens, windows, predictions, context, meanNegativeLogLikelihood, perplexity, standardError } = of;
+      const measured = { meanNegativeLogLikelihood, perplexity, standardError };
+      const { referencePerplexity, klDivergence, top1Agreement } = of;
+      const compared = { referencePerplexity, klDivergenceMean: klDivergence?.mean, top1Agreement };
+      return { text, tokens, windows, predictions, context, ...measured, ...compared };
+    }),
+    ...(choices === null ? {} : { choices }),
+  };
+}
+
 async function writeTokens(
   path: string,
   { model }: EvaluationInputs,
-  { model: name, reference, context }: EvaluateOptions,
+  { model: modelPath, reference, context }: EvaluateOptions,
   texts: readonly EvaluatedTextScores[],
+  nameOf: (path: string) => string,
 ): Promise<void> {
-  const facts = { program: programVersion(), model: name, reference, context, addsBos: model.tokenizer.addsBos };
+  const names = { model: nameOf(modelPath), reference: reference && nameOf(reference) };
+  const facts = { program: programVersion(), ...names, context, addsBos: model.tokenizer.addsBos };
   await writeFileDurably(path, buildTokenFile(facts, texts));
 }
 
 /** Notes how a run ended; returns the error to throw. What was scored stays for a resume. */
-async function endFailed(error: unknown, { journal, runId }: BegunEvaluation): Promise<unknown> {
+async function endFailed(error: unknown, { runId }: BegunEvaluation, recorder: RunRecorder): Promise<unknown> {
   const isStopped = error instanceof WorkbenchError && error.code === 'JOB_CANCELLED';
-  const at = new Date().toISOString();
-  // A full disk may refuse even this line; the run can be resumed without it.
-  await journal
-    .append(isStopped ? { type: 'interrupted', at } : { type: 'failed', at, error: serializeError(error) })
-    .catch(() => undefined);
+  await recorder.failed(error);
   if (!isStopped) return error;
   return new JobError({
     code: 'JOB_INTERRUPTED',

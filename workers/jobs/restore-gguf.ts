@@ -14,10 +14,9 @@ import { fitThreads } from '../engine/memory-limit.ts';
 import { nodeFileAccess } from '../engine/node-file-access.ts';
 import { nodeOutputFiles } from '../engine/node-output-files.ts';
 import { refuseExistingOutput } from '../engine/output-folder.ts';
-import { startUsage } from '../engine/process-usage.ts';
 import { createProgressTracker, type ProgressTracker } from '../engine/progress-tracker.ts';
 import { outputPath } from './output-path.ts';
-import { writeRestored } from './restore-place.ts';
+import { writeRestored, type RestoreTools } from './restore-place.ts';
 
 const DTYPES = { bf16: 'BF16', f16: 'F16', f32: 'F32' } as const satisfies Record<string, FloatDtype>;
 const BYTES_OF: Readonly<Record<FloatDtype, number>> = { BF16: 2, F16: 2, F32: 4 };
@@ -30,8 +29,12 @@ const TORCH_NAMES: Readonly<Record<FloatDtype, string>> = { BF16: 'bfloat16', F1
  * @throws as `ggufParts`; NumericsError NUMERICS_NOT_FINITE; UsageError USAGE_INVALID_ARGUMENT for a dtype that cannot
  * hold a weight; any WorkbenchError. Nothing stays behind on failure
  */
-export async function restoreGguf(model: GgufModel, options: RestoreOptions, kernels: Kernels): Promise<RestoreResult> {
-  const usage = startUsage();
+export async function restoreGguf(
+  model: GgufModel,
+  options: RestoreOptions,
+  run: RestoreTools,
+): Promise<RestoreResult> {
+  const { kernels, usage } = run;
   const { signal, onEvent } = options;
   const parts = ggufParts(model);
   const dtype = options.dtype === null ? knownDtype(parts) : DTYPES[options.dtype];
@@ -41,11 +44,12 @@ export async function restoreGguf(model: GgufModel, options: RestoreOptions, ker
   await refuseExistingOutput(output, options.force);
   const threads = fitThreads(kernels, options.threads, parts.length, options.memoryLimitBytes);
   const tracker = createProgressTracker(threads, signal, onEvent);
-  const { files, figures } = await writeRestored(output, options, kernels, async (folder) => {
+  const { files, figures } = await writeRestored(output, model, options, run, async (folder) => {
     const weights = { parts, dtype, files: plan.files, folder };
     const figures = await writeWeights(weights, kernels, tracker);
     const checked = await checkWeights(weights, kernels, tracker);
-    return { figures, files: [...checked, ...(await writeTexts(texts.files, folder, kernels, tracker))] };
+    const files = [...checked, ...(await writeTexts(texts.files, folder, kernels, tracker))];
+    return { figures, files, lossless: false, filesIdentical: false };
   });
   tracker.finish();
   const rounding = { dtype, ...errorsOf(figures) };

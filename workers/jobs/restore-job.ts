@@ -14,6 +14,7 @@ import { nodeOutputFiles } from '../engine/node-output-files.ts';
 import { newFolderOf, refuseExistingOutput } from '../engine/output-folder.ts';
 import { startUsage } from '../engine/process-usage.ts';
 import { createProgressTracker, type ProgressTracker } from '../engine/progress-tracker.ts';
+import { RunRecorder } from '../engine/run-recorder.ts';
 import { openCompressed } from './open-compressed.ts';
 import { outputPath } from './output-path.ts';
 import { planRestore, type RestorePlan } from './plan-restore.ts';
@@ -25,15 +26,19 @@ import { writeRestored } from './restore-place.ts';
  * tensor exactly, in new files. Of a GGUF file makes a safetensors model.
  *
  * @throws ModelError MODEL_NOT_COMPRESSED; UsageError for options that a lossless folder does not have; VerificationError
- * VERIFY_FAILED if a restored file is not the original; any WorkbenchError. Nothing stays behind on failure
+ * VERIFY_FAILED if a restored file is not the original; any WorkbenchError. Nothing but its journal stays behind
+ * on failure
  */
-export async function restoreJob(options: RestoreOptions, kernels: Kernels): Promise<RestoreResult> {
+export async function restoreJob(asked: RestoreOptions, kernels: Kernels, home: string): Promise<RestoreResult> {
   const usage = startUsage();
+  const recorder = new RunRecorder(asked.onEvent);
+  const options = { ...asked, onEvent: recorder.onEvent };
+  const run = { kernels, home, recorder, usage };
   const { force, signal, onEvent } = options;
   onEvent({ event: 'stage', stage: 'plan' });
   const { model, lathe } = await openCompressed(options.model);
   checkShardSize(options);
-  if (model.kind === 'gguf') return restoreGguf(model, options, kernels);
+  if (model.kind === 'gguf') return restoreGguf(model, options, run);
   checkDtype(options);
   const output = await outputPath(options.output, model);
   await refuseExistingOutput(output, force);
@@ -44,9 +49,11 @@ export async function restoreJob(options: RestoreOptions, kernels: Kernels): Pro
   const threads = fitThreads(kernels, options.threads, model.tensors.length, options.memoryLimitBytes);
   const tracker = createProgressTracker(threads, signal, onEvent);
   const tools: WorkTools = { kernels, files: nodeOutputFiles, access: nodeFileAccess, call: () => tracker.call() };
-  const files = await writeRestored(output, options, kernels, (folder) =>
-    writeFiles(plan, parts, places, folder, tools, tracker),
-  );
+  const { files, filesIdentical } = await writeRestored(output, model, options, run, async (folder) => {
+    const written = await writeFiles(plan, parts, places, folder, tools, tracker);
+    const isIdentical = plan.isWhole && written.every(({ isKnown }) => isKnown);
+    return { files: written, lossless: true, filesIdentical: isIdentical };
+  });
   tracker.finish();
   const notes = [...model.notes, ...plan.notes];
   for (const message of notes) onEvent({ event: 'note', message });
@@ -55,7 +62,7 @@ export async function restoreJob(options: RestoreOptions, kernels: Kernels): Pro
     output,
     files: files.map(({ name, bytes, sha256 }) => ({ name, bytes, sha256 })),
     lossless: true,
-    filesIdentical: plan.isWhole && files.every(({ isKnown }) => isKnown),
+    filesIdentical,
     notes,
     ...(await usage()),
   };

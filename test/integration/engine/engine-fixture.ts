@@ -84,7 +84,7 @@ export class Workplace {
   }
 
   restoreBy(kernels: Kernels, options: Parameters<Engine['restore']>[0]) {
-    return restoreJob(options, kernels);
+    return restoreJob(options, kernels, this.home);
   }
 
   restoreOptions(model: string, output: string, parts: Partial<Parameters<Engine['restore']>[0]> = {}) {

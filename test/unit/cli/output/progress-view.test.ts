@@ -8,6 +8,7 @@ function createView(mode: ProgressMode, columns = 80) {
     stderr: { write: (text) => void writes.push(text), columns },
     mode,
     showsNotes: true,
+    showsLog: false,
     style: { red: (text) => text, yellow: (text) => text },
     now: () => clock.ms,
   });
