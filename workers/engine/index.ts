@@ -6,7 +6,7 @@
  * JOB_CANCELLED. Nothing is printed; progress goes to `onEvent`.
  */
 import type { BatchResult } from '../../core/contract/batch-result.ts';
-import type { EvaluateResult } from '../../core/contract/evaluation-result.ts';
+import type { EvaluateResult, EvaluationPlan } from '../../core/contract/evaluation-result.ts';
 import type {
   CompressResult,
   DoctorResult,
@@ -55,6 +55,8 @@ export interface Engine {
   verify(options: JobOptions & { model: string; against: string | null }): Promise<VerifyResult>;
   estimate(options: EstimateOptions): Promise<EstimateResult>;
   evaluate(options: EvaluateOptions): Promise<EvaluateResult>;
+  /** What `evaluate` would do, every check of it included; runs no token and writes nothing. */
+  planEvaluation(options: EvaluateOptions): Promise<EvaluationPlan>;
   /** What is wrong with this machine is in the result, missing kernels included; never rejects. */
   doctor(): Promise<DoctorResult>;
 }
@@ -94,6 +96,8 @@ export function openEngine({ kernelsPath, inferenceWorkerPath, home }: EngineOpt
     estimate: async (options) => (await import('../jobs/estimate-job.ts')).estimateJob(options, kernels()),
     evaluate: async (options) =>
       (await import('../jobs/evaluate-job.ts')).evaluateJob(options, kernels(), home, await scorers()),
+    planEvaluation: async (options) =>
+      (await import('../jobs/plan-evaluation-job.ts')).planEvaluationJob(options, kernels(), await scorers()),
     doctor: async () => (await import('../jobs/doctor-job.ts')).doctorJob(kernels, home),
   };
 }

@@ -1,4 +1,5 @@
 import { Decoder } from '../../core/forward/decoder.ts';
+import type { DecoderDescription } from '../../core/model/architectures/decoder-description.ts';
 import { checkDecoderTensors } from '../../core/model/architectures/decoder-tensors.ts';
 import { describeDecoder } from '../../core/model/architectures/describe-decoder.ts';
 import type { JsonObject } from '../../core/model/model-config.ts';
@@ -10,6 +11,7 @@ export interface ForwardPassOptions {
   config: JsonObject | null;
   weights: WeightSource;
   threads: number;
+  /** Of this pass alone; below the least (`forwardMemory`) it takes that. */
   memoryLimitBytes: number;
 }
 
@@ -21,7 +23,17 @@ export interface ForwardPassOptions {
  */
 export async function openForwardPass(options: ForwardPassOptions): Promise<Decoder> {
   const { config, weights, threads, memoryLimitBytes } = options;
+  const description = describeWeights(config, weights);
+  return new Decoder({ description, weights, runtime: await openOnnxRuntime({ threads }), memoryLimitBytes });
+}
+
+/**
+ * The decoder that a config describes, checked against the tensors that there are.
+ *
+ * @throws ModelError as `describeDecoder` and `checkDecoderTensors`
+ */
+export function describeWeights(config: JsonObject | null, weights: WeightSource): DecoderDescription {
   const description = describeDecoder(config, weights.names);
   checkDecoderTensors(description, weights);
-  return new Decoder({ description, weights, runtime: await openOnnxRuntime({ threads }), memoryLimitBytes });
+  return description;
 }

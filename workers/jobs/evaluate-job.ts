@@ -1,18 +1,17 @@
-import { resolve } from 'node:path';
 import type { EvaluateResult } from '../../core/contract/evaluation-result.ts';
 import { JobError, serializeError, WorkbenchError } from '../../core/errors.ts';
 import { buildTokenFile } from '../../core/formats/tokens/token-file.ts';
 import type { Kernels } from '../../core/kernels/kernels.ts';
 import { writeFileDurably } from '../engine/durable-files.ts';
 import type { EvaluateOptions } from '../engine/job-options.ts';
-import { refuseExistingOutput } from '../engine/output-folder.ts';
 import { startUsage } from '../engine/process-usage.ts';
 import { programVersion } from '../engine/run-identity.ts';
 import { createTokenProgress } from '../engine/token-progress.ts';
 import type { OpenScorer } from '../inference/scorer.ts';
 import { beginEvaluation, type BegunEvaluation } from './begin-evaluation.ts';
-import { readEvaluationInputs, type EvaluationInputs } from './evaluation-inputs.ts';
+import type { EvaluationInputs } from './evaluation-inputs.ts';
 import { EvaluationScorers } from './evaluation-scorers.ts';
+import { prepareEvaluation } from './prepare-evaluation.ts';
 import { evaluateChoices, evaluateText, type EvaluatedTextScores } from './evaluate-text.ts';
 
 /**
@@ -31,12 +30,9 @@ export async function evaluateJob(
 ): Promise<EvaluateResult> {
   const usage = startUsage();
   const progress = createTokenProgress(options.onEvent);
-  const tokensFile = options.tokensOut === null ? null : resolve(options.tokensOut);
   const scorers = new EvaluationScorers(options, openScorer);
-  progress.stage('plan');
-  if (tokensFile !== null) await refuseExistingOutput(tokensFile, options.force);
   try {
-    const inputs = await readEvaluationInputs(options, scorers, progress);
+    const { inputs, memory, tokensFile } = await prepareEvaluation(options, kernels, scorers, progress);
     const begun = await beginEvaluation(options, inputs, kernels, home);
     try {
       const tools = { options, inputs, begun, home, scorers, progress, signal: options.signal };
@@ -66,6 +62,7 @@ export async function evaluateJob(
         tokensFile,
         resumed: begun.isResumed,
         ...used,
+        memory,
         notes: inputs.notes,
       };
     } catch (error) {
