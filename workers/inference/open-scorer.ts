@@ -10,6 +10,7 @@ import { openModel } from '../../core/model/open-model.ts';
 import type { WeightSource } from '../../core/model/weight-source.ts';
 import { quoted } from '../../core/quoted.ts';
 import { readLatheFile } from '../engine/lathe-json.ts';
+import { withModelNamed } from '../engine/name-model.ts';
 import { nodeFileAccess } from '../engine/node-file-access.ts';
 import { NoisyWeights } from './noisy-weights.ts';
 import { openOnnxRuntime } from './onnx-runtime.ts';
@@ -33,8 +34,10 @@ interface ReadyModel {
  */
 export async function openScorer(options: ScorerOptions, kernels: Kernels): Promise<Scorer> {
   const { threads } = options;
-  const model = await openReadyModel(options.model, options.noiseSeed, kernels, threads);
-  const reference = options.reference === null ? null : await openReadyModel(options.reference, null, kernels, threads);
+  const openNamed = (path: string, seed: number | null) =>
+    withModelNamed(path, () => openReadyModel(path, seed, kernels, threads));
+  const model = await openNamed(options.model, options.noiseSeed);
+  const reference = options.reference === null ? null : await openNamed(options.reference, null);
   if (reference !== null) checkVocabularies(options, model.description, reference.description);
   const ready = reference === null ? [model] : [model, reference];
   let passes: Decoder[] = [];

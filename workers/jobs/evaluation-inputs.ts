@@ -13,6 +13,7 @@ import { readTokenizer } from '../../core/tokenizer/read-tokenizer.ts';
 import { createTokenizer, joinIds, type Tokenizer } from '../../core/tokenizer/tokenizer.ts';
 import { formatCount, formatFraction } from '../../core/units.ts';
 import type { EvaluateOptions } from '../engine/job-options.ts';
+import { withModelNamed } from '../engine/name-model.ts';
 import { nodeFileAccess } from '../engine/node-file-access.ts';
 import { stopIfAsked } from '../../core/stop-if-asked.ts';
 import type { TokenProgress } from '../engine/token-progress.ts';
@@ -69,8 +70,9 @@ export async function readEvaluationInputs(
   scorers: EvaluationScorers,
   progress: TokenProgress,
 ): Promise<EvaluationInputs> {
-  const model = await openEvaluatedModel(options.model);
-  const reference = options.reference === null ? null : await openEvaluatedModel(options.reference);
+  const open = (path: string) => withModelNamed(path, () => openEvaluatedModel(path));
+  const model = await open(options.model);
+  const reference = options.reference === null ? null : await open(options.reference);
   progress.stage('load');
   const { facts } = await scorers.main();
   const notes = [...model.opened.notes, ...model.tokenizer.notes];
