@@ -125,7 +125,7 @@ function defineProgram(version: string, write: (text: string) => void, helpColum
         parsePositiveBytes(text, '--memory-limit'),
       )
       .option('--device <device>', 'auto, cpu or gpu[:N]; this release computes on the CPU', checkDevice)
-      .option('--dry-run', 'compress, runs clean: say what would be done, write nothing')
+      .option('--dry-run', 'compress, evaluate, runs clean: check all, say what would be done, write nothing')
       .option('--force', 'compress, restore, evaluate: replace an existing output')
       // Exit codes stand on every command's page, examples on the first.
       .addHelpText('after', EXAMPLES_TEXT)
@@ -238,6 +238,7 @@ function defineCommands(program: Command, onParsed: (invocation: Invocation) => 
         noiseFloorSeed: options.noiseFloor ?? null,
         resume: options.resume === true,
         force: isSet('force'),
+        dryRun: isSet('dryRun'),
       });
     });
   defineRunCommands(program, onParsed, () => isSet('dryRun'));
@@ -279,12 +280,17 @@ function refuseMeaningless(invocation: Invocation, force: boolean, dryRun: boole
       `Leave it away; it is for ${formatAlternatives(writers)}.`,
     );
   }
-  if (dryRun && !['compress', 'runs clean'].includes(command)) {
+  const planners = ['compress', 'evaluate', 'runs clean'];
+  if (dryRun && !planners.includes(command)) {
     const why = writers.includes(command) ? 'is not supported by' : 'means nothing to';
-    throw invalidArgument(`--dry-run ${why} "lathe ${command}".`, 'Leave it away; it is for compress and runs clean.');
+    throw invalidArgument(
+      `--dry-run ${why} "lathe ${command}".`,
+      `Leave it away; it is for ${formatAlternatives(planners)}.`,
+    );
   }
   if (invocation.command === 'evaluate') refuseEmptyEvaluation(invocation);
-  if (invocation.command === 'compress' && invocation.dryRun && invocation.resume) {
+  const { command: asked } = invocation;
+  if ((asked === 'compress' || asked === 'evaluate') && invocation.dryRun && invocation.resume) {
     throw invalidArgument('Both --dry-run and --resume were given.', 'Leave one of them away.');
   }
 }

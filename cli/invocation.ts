@@ -65,6 +65,7 @@ export interface EvaluateInvocation {
   noiseFloorSeed: number | null;
   resume: boolean;
   force: boolean;
+  dryRun: boolean;
 }
 
 export interface DoctorInvocation {

@@ -18,6 +18,7 @@ export function summarizeEstimate(estimate: EstimateResult): string[] {
     ['Bits per weight', estimate.bitsPerWeight.toFixed(2)],
     ['Peak memory', formatBytes(estimate.peakMemoryBytes)],
     ['Time', `${formatSeconds(secondsLow)} to ${formatSeconds(secondsHigh)}`],
+    ['To evaluate', describeEvaluation(estimate.evaluation)],
     ['Would run', estimate.wouldFail ? 'no: it would stop before it writes anything' : 'yes'],
   ]);
   if (estimate.problems.length === 0) return lines;
@@ -25,4 +26,11 @@ export function summarizeEstimate(estimate: EstimateResult): string[] {
     ({ message, blocking }) => `  ${blocking ? 'stops it: ' : ''}${escapeLine(message)}`,
   );
   return [...lines, '', 'Problems:', ...problems];
+}
+
+function describeEvaluation(evaluation: EstimateResult['evaluation']): string {
+  if (evaluation.problem !== null) return `not possible: ${escapeLine(evaluation.problem)}`;
+  const { context, peakMemoryBytes, leastMemoryBytes } = evaluation;
+  const least = `${formatBytes(leastMemoryBytes)} at least`;
+  return `${formatBytes(peakMemoryBytes)} of memory at most, ${least}, in windows of ${context} tokens`;
 }

@@ -1,4 +1,9 @@
-import type { EvaluatedText, EvaluateResult } from '../../core/contract/evaluation-result.ts';
+import type {
+  EvaluatedText,
+  EvaluateResult,
+  EvaluationMemory,
+  EvaluationPlan,
+} from '../../core/contract/evaluation-result.ts';
 import { formatBytes, formatCount, formatFraction, formatSeconds } from '../../core/units.ts';
 import { escapeLine } from './escape-text.ts';
 import { formatPairs, formatTable, type Column } from './text-table.ts';
@@ -20,17 +25,20 @@ const COMPARISON_COLUMNS: readonly Column[] = [
   { title: 'same first choice', align: 'right' },
 ];
 
+const PLAN_COLUMNS: readonly Column[] = [
+  { title: 'text', align: 'left' },
+  { title: 'tokens', align: 'right' },
+  { title: 'windows', align: 'right' },
+  { title: 'predictions', align: 'right' },
+  { title: 'dropped at the end', align: 'right' },
+];
+
 /** An evaluation, for people: a row a text, then what ran. */
 export function summarizeEvaluation(result: EvaluateResult): string[] {
-  const { texts, choices, reference, context, runId, resumed, tokensFile, seconds, cpuSeconds, peakRssBytes } = result;
+  const { texts, choices, reference, runId, resumed, tokensFile, seconds, cpuSeconds, peakRssBytes } = result;
   const columns = reference === null ? COLUMNS : [...COLUMNS, ...COMPARISON_COLUMNS];
   const table = texts.length === 0 ? [] : [...formatTable(columns, texts.map(textCells)), ''];
-  const pairs: [string, string][] = [['Model', escapeLine(result.model)]];
-  if (reference !== null) pairs.push(['Reference', escapeLine(reference)]);
-  if (texts.length > 0) {
-    const beginning = result.addsBos ? ', a beginning token in front of the first' : '';
-    pairs.push(['Windows', `of ${formatCount(context)} tokens, each scored from its 2nd to its last${beginning}`]);
-  }
+  const pairs = askedPairs(result);
   for (const { text, noiseFloor } of texts) {
     if (noiseFloor === undefined) continue;
     const { mean, p99 } = noiseFloor;
@@ -47,8 +55,48 @@ export function summarizeEvaluation(result: EvaluateResult): string[] {
   pairs.push(['Run', `${escapeLine(runId)}${resumed ? ', resumed' : ''}`]);
   if (tokensFile !== null) pairs.push(['Tokens', escapeLine(tokensFile)]);
   pairs.push(['Time', `${formatSeconds(seconds)} (processor ${formatSeconds(cpuSeconds)})${rate}`]);
-  pairs.push(['Peak memory', formatBytes(peakRssBytes)]);
+  pairs.push(['Peak memory', `${formatBytes(peakRssBytes)} of ${foreseen(result.memory)}`]);
   return [...table, ...formatPairs(pairs)];
+}
+
+/** What an evaluation would do, for people. */
+export function summarizeEvaluationPlan(plan: EvaluationPlan): string[] {
+  const { texts, choices, tokensFile, memory } = plan;
+  const rows = texts.map(({ text, tokens, windows, predictions, droppedTokens }) => {
+    return [escapeLine(baseName(text)), ...[tokens, windows, predictions, droppedTokens].map(formatCount)];
+  });
+  const table = texts.length === 0 ? [] : [...formatTable(PLAN_COLUMNS, rows), ''];
+  const pairs = askedPairs(plan);
+  if (choices !== null) {
+    const { file, questions, tokens } = choices;
+    pairs.push([
+      'Questions',
+      `${formatCount(questions)} of ${formatCount(tokens)} tokens, all choices counted (${escapeLine(baseName(file))})`,
+    ]);
+  }
+  if (tokensFile !== null) pairs.push(['Tokens', escapeLine(tokensFile)]);
+  pairs.push(['Peak memory', foreseen(memory)]);
+  pairs.push(['At least', `${formatBytes(memory.leastMemoryBytes)}, weights read again and again`]);
+  return ['A dry run: no token was run and nothing was written.', '', ...table, ...formatPairs(pairs)];
+}
+
+function askedPairs({
+  model,
+  reference,
+  texts,
+  context,
+  addsBos,
+}: EvaluateResult | EvaluationPlan): [string, string][] {
+  const pairs: [string, string][] = [['Model', escapeLine(model)]];
+  if (reference !== null) pairs.push(['Reference', escapeLine(reference)]);
+  if (texts.length === 0) return pairs;
+  const beginning = addsBos ? ', a beginning token in front of the first' : '';
+  pairs.push(['Windows', `of ${formatCount(context)} tokens, each scored from its 2nd to its last${beginning}`]);
+  return pairs;
+}
+
+function foreseen({ peakMemoryBytes, limitBytes }: EvaluationMemory): string {
+  return `${formatBytes(peakMemoryBytes)} at most (limit ${formatBytes(limitBytes)})`;
 }
 
 function textCells(text: EvaluatedText): string[] {

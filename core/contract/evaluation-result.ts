@@ -75,6 +75,33 @@ export interface EvaluatedChoices {
   referenceAccuracyNormalized?: number;
 }
 
+/** Bounds of the whole process's memory, from headers and sizes alone. */
+export interface EvaluationMemory {
+  /** What the evaluation is held to: --memory-limit, or three quarters of what is free. */
+  limitBytes: number;
+  /** What it takes of that, at most. */
+  peakMemoryBytes: number;
+  /** The least limit that it can be held to. */
+  leastMemoryBytes: number;
+}
+
+/** What `--dry-run` answers: all that is known before the first token is run. */
+export interface EvaluationPlan {
+  schema: 1;
+  dryRun: true;
+  model: string;
+  reference: string | null;
+  context: number;
+  device: 'cpu';
+  addsBos: boolean;
+  texts: Pick<EvaluatedText, 'text' | 'tokens' | 'context' | 'windows' | 'predictions' | 'droppedTokens'>[];
+  /** `tokens` of all questions with each of their choices. */
+  choices: { file: string; questions: number; tokens: number } | null;
+  tokensFile: string | null;
+  memory: EvaluationMemory;
+  notes: string[];
+}
+
 /** With one text its keys also stand at the top, and so do those of the choices. */
 export interface EvaluateResult extends Partial<EvaluatedText>, Partial<Omit<EvaluatedChoices, 'file'>> {
   schema: 1;
@@ -96,5 +123,6 @@ export interface EvaluateResult extends Partial<EvaluatedText>, Partial<Omit<Eva
   seconds: number;
   cpuSeconds: number;
   peakRssBytes: number;
+  memory: EvaluationMemory;
   notes: string[];
 }

@@ -84,6 +84,10 @@ export interface EstimateResult {
   problems: { message: string; blocking: boolean }[];
   /** True where a run would stop before it writes anything. */
   wouldFail: boolean;
+  /** What `lathe evaluate` would take of memory, for windows of `context` tokens; or why it cannot run the model. */
+  evaluation:
+    | { context: number; peakMemoryBytes: number; leastMemoryBytes: number; problem: null }
+    | { context: number; peakMemoryBytes: null; leastMemoryBytes: null; problem: string };
 }
 
 export interface CompressResult {

@@ -29,9 +29,13 @@ export interface ChoiceSummary {
  * @throws FormatError CHOICES_INVALID, naming the line
  */
 export function parseChoices(text: string, file: string): Question[] {
-  const questions = text.split('\n').flatMap((content, index) => {
-    return content.trim() === '' ? [] : [parseQuestion(content, index + 1, file)];
-  });
+  // Some programs put a byte order mark in front, which is no JSON.
+  const questions = text
+    .replace(/^\ufeff/, '')
+    .split('\n')
+    .flatMap((content, index) => {
+      return content.trim() === '' ? [] : [parseQuestion(content, index + 1, file)];
+    });
   if (questions.length === 0) throw invalidLine(file, 1, 'there is no question in it');
   return questions;
 }

@@ -15,7 +15,7 @@ export function cutWindows(ids: Int32Array, context: number, text: string): Int3
   if (count === 0) {
     throw new FormatError({
       code: 'TEXT_TOO_SHORT',
-      what: `The text ${quoted(text)} gives ${formatCount(ids.length)} tokens, fewer than one window of ${formatCount(context)}.`,
+      what: `The text ${quoted(text)} gives ${formatCount(ids.length)} token${ids.length === 1 ? '' : 's'}, fewer than one window of ${formatCount(context)}.`,
       where: { file: text },
       whatToDo: 'Take a longer text, or a smaller --context.',
     });

@@ -3,7 +3,7 @@ import type { DecoderDescription, RotaryEmbedding } from '../model/architectures
 import type { WeightSource } from '../model/weight-source.ts';
 import { attentionGraph } from './attention-graph.ts';
 import { embeddingGraph, finalNormGraph, headGraph } from './edge-graphs.ts';
-import { logitRowsOf, memoryShares, weightBudget } from './forward-memory.ts';
+import { logitRowsOf, planForward, type ForwardPlan } from './forward-memory.ts';
 import type { ForwardPass } from './forward-pass.ts';
 import type { InferenceRuntime, RuntimeTensor } from './inference-runtime.ts';
 import { mlpGraph } from './mlp-graph.ts';
@@ -16,6 +16,7 @@ export interface DecoderParts {
   description: DecoderDescription;
   weights: WeightSource;
   runtime: InferenceRuntime;
+  /** Of this pass alone; below the least (`forwardMemory`) it takes that. */
   memoryLimitBytes: number;
 }
 
@@ -34,8 +35,9 @@ export class Decoder implements ForwardPass {
   readonly #sessions: SessionCache;
   readonly #halves: readonly HalfBlock[];
   readonly #edges: { embedding: PartGraph; finalNorm: PartGraph; head: PartGraph };
-  /** Its budget holds for windows of up to `length` tokens; longer ones leave less of the limit to weights. */
-  #blockWeights: { length: number; store: WeightStore } | null = null;
+  /** The plan of the window length last asked for; longer windows leave less of the limit to weights. */
+  #plan: { length: number; plan: ForwardPlan } | null = null;
+  #blockWeights: { bytes: number; store: WeightStore } | null = null;
   readonly #bindings: readonly (readonly WeightBinding[])[];
   readonly #source: WeightSource;
   readonly #memoryLimitBytes: number;
@@ -72,7 +74,7 @@ export class Decoder implements ForwardPass {
   }
 
   batchSize(length: number): number {
-    return memoryShares(length, this.#weightsFor(length).isStreaming).windowsPerWalk;
+    return this.#planFor(length).windowsPerWalk;
   }
 
   logitRows(): number {
@@ -93,9 +95,10 @@ export class Decoder implements ForwardPass {
     const length = this.#checkWindows(windows);
     const rows = windows.length * length;
     let [hidden, next] = this.#takeBuffers(rows * this.hiddenSize);
-    await this.#embed(windows, length, hidden);
-    const blockWeights = this.#weightsFor(length);
-    const { windowsPerRun } = memoryShares(length, blockWeights.isStreaming);
+    const { windowsPerRun, blockWeightBytes } = this.#planFor(length);
+    const runRows = windowsPerRun * length;
+    await this.#embed(windows, length, runRows, hidden);
+    const blockWeights = this.#weightsWithin(blockWeightBytes);
     const positions = new PositionInputs(length);
     for (const [index, half] of this.#halves.entries()) {
       stopIfAsked(signal);
@@ -111,49 +114,62 @@ export class Decoder implements ForwardPass {
     }
     stopIfAsked(signal);
     const normWeights = await this.#edgeWeights.acquire(FINAL_NORM);
-    await this.#run(
-      this.#edges.finalNorm,
-      normWeights,
-      { hidden: this.#rows(hidden, 0, rows) },
-      this.#rows(next, 0, rows),
-    );
+    for (let first = 0; first < rows; first += runRows) {
+      const count = Math.min(runRows, rows - first);
+      const inputs = { hidden: this.#rows(hidden, first, count) };
+      await this.#run(this.#edges.finalNorm, normWeights, inputs, this.#rows(next, first, count));
+    }
     return next.subarray(0, rows * this.hiddenSize);
   }
 
   async logits(hidden: Float32Array, rows: number, signal: AbortSignal): Promise<Float32Array> {
     stopIfAsked(signal);
-    const elements = rows * this.vocabularySize;
+    // ONNX Runtime multiplies a row that is alone by other code, with other roundings than one among others.
+    const runRows = Math.max(2, rows);
+    const input = rows === 1 ? repeated(hidden.subarray(0, this.hiddenSize)) : hidden;
+    const elements = runRows * this.vocabularySize;
     if (this.#logits.length < elements) this.#logits = new Float32Array(elements);
     const data = this.#logits.subarray(0, elements);
     const weights = await this.#edgeWeights.acquire(HEAD);
-    const result: RuntimeTensor = { type: 'float32', data, shape: [rows, this.vocabularySize] };
-    await this.#run(this.#edges.head, weights, { hidden: this.#rows(hidden, 0, rows) }, result);
-    return data;
+    const result: RuntimeTensor = { type: 'float32', data, shape: [runRows, this.vocabularySize] };
+    await this.#run(this.#edges.head, weights, { hidden: this.#rows(input, 0, runRows) }, result);
+    return data.subarray(0, rows * this.vocabularySize);
   }
 
   async close(): Promise<void> {
     await this.#sessions.close();
   }
 
-  #weightsFor(length: number): WeightStore {
-    if (this.#blockWeights === null || this.#blockWeights.length < length) {
-      const budget = weightBudget(this.#description, this.#memoryLimitBytes, length);
-      this.#blockWeights = { length, store: new WeightStore(this.#source, this.#bindings, budget) };
+  #planFor(length: number): ForwardPlan {
+    if (this.#plan?.length !== length) {
+      this.#plan = { length, plan: planForward(this.#description, this.#memoryLimitBytes, length) };
+    }
+    return this.#plan.plan;
+  }
+
+  /** Those in memory stay there while they take no more than so many bytes. */
+  #weightsWithin(bytes: number): WeightStore {
+    if (this.#blockWeights === null || this.#blockWeights.bytes > bytes) {
+      this.#blockWeights = { bytes, store: new WeightStore(this.#source, this.#bindings, bytes) };
     }
     return this.#blockWeights.store;
   }
 
-  async #embed(windows: readonly Int32Array[], length: number, hidden: Float32Array): Promise<void> {
+  async #embed(windows: readonly Int32Array[], length: number, runRows: number, hidden: Float32Array): Promise<void> {
     const rows = windows.length * length;
     const ids = new Int32Array(rows);
     for (const [index, window] of windows.entries()) ids.set(window, index * length);
-    const inputs: Record<string, RuntimeTensor> = { ids: { type: 'int32', data: ids, shape: [rows] } };
-    if (this.#description.embedding.positions !== null) {
-      const data = Int32Array.from({ length: rows }, (_, row) => row % length);
-      inputs['positions'] = { type: 'int32', data, shape: [rows] };
-    }
     const weights = await this.#edgeWeights.acquire(EMBEDDING);
-    await this.#run(this.#edges.embedding, weights, inputs, this.#rows(hidden, 0, rows));
+    for (let first = 0; first < rows; first += runRows) {
+      const count = Math.min(runRows, rows - first);
+      const data = ids.subarray(first, first + count);
+      const inputs: Record<string, RuntimeTensor> = { ids: { type: 'int32', data, shape: [count] } };
+      if (this.#description.embedding.positions !== null) {
+        const positions = Int32Array.from({ length: count }, (_, row) => row % length);
+        inputs['positions'] = { type: 'int32', data: positions, shape: [count] };
+      }
+      await this.#run(this.#edges.embedding, weights, inputs, this.#rows(hidden, first, count));
+    }
   }
 
   async #run(
@@ -208,6 +224,13 @@ export class Decoder implements ForwardPass {
     }
     return length;
   }
+}
+
+function repeated(row: Float32Array): Float32Array {
+  const rows = new Float32Array(2 * row.length);
+  rows.set(row);
+  rows.set(row, row.length);
+  return rows;
 }
 
 /** Parts of the edges' weight store. */

@@ -4,6 +4,12 @@ export interface WeightSource {
   /** As Hugging Face stores it: linear maps [out, in] (GPT-2's [in, out]); null if there is no such tensor. */
   shapeOf(name: string): readonly number[] | null;
   /**
+   * Refuses tensors that could not be read as numbers, before anything is read.
+   *
+   * @throws ModelError MODEL_DTYPE_UNSUPPORTED
+   */
+  requireNumbers?(names: readonly string[]): void;
+  /**
    * Reads and decodes a tensor.
    *
    * @param out f32, row-major, exactly as many elements as the tensor has

@@ -1,5 +1,10 @@
 import type { BatchResult } from '../../core/contract/batch-result.ts';
-import type { EvaluatedText, EvaluateResult } from '../../core/contract/evaluation-result.ts';
+import type {
+  EvaluatedText,
+  EvaluateResult,
+  EvaluationMemory,
+  EvaluationPlan,
+} from '../../core/contract/evaluation-result.ts';
 import type {
   CompressResult,
   DoctorResult,
@@ -165,6 +170,7 @@ export const ESTIMATED: EstimateResult = {
   secondsHigh: 3,
   problems: [],
   wouldFail: false,
+  evaluation: { context: 256, peakMemoryBytes: 400 * 2 ** 20, leastMemoryBytes: 350 * 2 ** 20, problem: null },
 };
 
 const EVALUATED_TEXT: EvaluatedText = {
@@ -197,6 +203,12 @@ const EVALUATED_TEXT: EvaluatedText = {
   nllDifference: { mean: 0.030799, standardError: 0.001 },
 };
 
+const MEMORY: EvaluationMemory = {
+  limitBytes: 6 * 2 ** 30,
+  peakMemoryBytes: 400 * 2 ** 20,
+  leastMemoryBytes: 350 * 2 ** 20,
+};
+
 export const EVALUATED: EvaluateResult = {
   schema: 1,
   runId: 'run-2',
@@ -212,6 +224,22 @@ export const EVALUATED: EvaluateResult = {
   seconds: 2.5,
   cpuSeconds: 3.5,
   peakRssBytes: 300 * 2 ** 20,
+  memory: MEMORY,
+  notes: [],
+};
+
+export const EVALUATION_PLAN: EvaluationPlan = {
+  schema: 1,
+  dryRun: true,
+  model: 'models/small',
+  reference: 'models/large',
+  context: 256,
+  device: 'cpu',
+  addsBos: false,
+  texts: [{ text: 'texts/docs.txt', tokens: 2600, context: 256, windows: 10, predictions: 2550, droppedTokens: 40 }],
+  choices: null,
+  tokensFile: null,
+  memory: MEMORY,
   notes: [],
 };
 
@@ -277,6 +305,7 @@ export function fakeEngine(changes: Partial<Engine> = {}): Engine {
     compareRuns: () => Promise.resolve({ schema: 1, runs: [RUN, RUN], figures: [] }),
     cleanRuns: () => Promise.resolve({ schema: 1, dryRun: false, removed: [], bytes: 0, kept: 1 }),
     resumeRun: () => Promise.resolve({ command: 'compress', result: COMPRESSED }),
+    planEvaluation: () => Promise.resolve(EVALUATION_PLAN),
     doctor: () => Promise.resolve(EXAMINED),
     ...changes,
   };

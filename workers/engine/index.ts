@@ -6,7 +6,7 @@
  * JOB_CANCELLED. Nothing is printed; progress goes to `onEvent`.
  */
 import type { BatchResult } from '../../core/contract/batch-result.ts';
-import type { EvaluateResult } from '../../core/contract/evaluation-result.ts';
+import type { EvaluateResult, EvaluationPlan } from '../../core/contract/evaluation-result.ts';
 import type {
   CompressResult,
   DoctorResult,
@@ -71,6 +71,8 @@ export interface Engine {
   cleanRuns(options: CleanRunsOptions): Promise<RunsCleanResult>;
   /** Goes on with an interrupted run, from anywhere. */
   resumeRun(options: ResumeOptions): Promise<ResumeOutcome>;
+  /** What `evaluate` would do, every check of it included; runs no token and writes nothing. */
+  planEvaluation(options: EvaluateOptions): Promise<EvaluationPlan>;
   /** What is wrong with this machine is in the result, missing kernels included; never rejects. */
   doctor(): Promise<DoctorResult>;
 }
@@ -120,6 +122,8 @@ export function openEngine({ kernelsPath, inferenceWorkerPath, home }: EngineOpt
     cleanRuns: async (options) => (await import('../jobs/clean-runs.ts')).cleanRuns(options, kernels(), home),
     resumeRun: async (options) =>
       (await import('../jobs/resume-run.ts')).resumeRun(options, { kernels, compress, evaluate }, home),
+    planEvaluation: async (options) =>
+      (await import('../jobs/plan-evaluation-job.ts')).planEvaluationJob(options, kernels(), await scorers()),
     doctor: async () => (await import('../jobs/doctor-job.ts')).doctorJob(kernels, home),
   };
 }

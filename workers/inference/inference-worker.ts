@@ -4,7 +4,7 @@ import type { Sequence } from '../../core/evaluation/score-sequences.ts';
 import { KernelError } from '../../core/errors.ts';
 import { loadKernels } from '../../native-kernels/index.ts';
 import { openScorer } from './open-scorer.ts';
-import type { Scorer, ScorerOptions } from './scorer.ts';
+import type { MemoryRequest, Scorer, ScorerOptions } from './scorer.ts';
 import { serveCalls } from './serve-calls.ts';
 
 /** Given to the thread when it starts. */
@@ -26,6 +26,7 @@ function serveScorer({ kernelsPath }: InferenceWorkerData): void {
       scorer = await openScorer(options, loadKernels(kernelsPath));
       return scorer.facts;
     },
+    reserve: (request: MemoryRequest) => opened().reserve(request),
     batchSize: (length: number) => opened().batchSize(length),
     score: (sequences: Sequence[], signal) => opened().score(sequences, signal),
     close: () => opened().close(),

@@ -25,6 +25,10 @@ export class NoisyWeights implements WeightSource {
     return this.#weights.shapeOf(name);
   }
 
+  requireNumbers(names: readonly string[]): void {
+    this.#weights.requireNumbers?.(names);
+  }
+
   async read(name: string, out: Float32Array): Promise<void> {
     await this.#weights.read(name, out);
     moveToNeighbours(out, hashOf(name, this.#seed));

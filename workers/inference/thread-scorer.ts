@@ -1,3 +1,4 @@
+import type { EvaluationMemory } from '../../core/contract/evaluation-result.ts';
 import type { VocabularyScores } from '../../core/kernels/kernels.ts';
 import type { InferenceWorkerData } from './inference-worker.ts';
 import type { OpenScorer, ScorerFacts } from './scorer.ts';
@@ -11,6 +12,7 @@ export function threadScorers(workerPath: string, data: InferenceWorkerData): Op
       const facts = await thread.call<ScorerFacts>('open', options, signal);
       return {
         facts,
+        reserve: (request) => thread.call<EvaluationMemory>('reserve', request),
         batchSize: (length) => thread.call<number>('batchSize', length),
         score(sequences, signal) {
           // A view would take the whole text along.

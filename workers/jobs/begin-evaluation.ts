@@ -65,10 +65,10 @@ export async function beginEvaluation(
 }
 
 async function newLine(runId: string, options: EvaluateOptions, fingerprints: Fingerprints, kernels: Kernels) {
-  const { model, tokensOut, texts, choices, threads, signal } = options;
+  const { model, tokensOut, texts, choices, signal } = options;
   const paths = [...texts, ...(choices === null ? [] : [choices])].map((path) => resolve(path));
   // Figures of two runs are worth comparing where they read the same text, wherever it lay.
-  const digests = await kernels.digestFiles(paths, { threads, signal });
+  const digests = await kernels.digestFiles(paths, { threads: 1, signal });
   const inputs = paths.map((path, index) => {
     return { path, bytes: digests[index]?.sizeBytes ?? 0, sha256: digests[index]?.sha256 ?? '' };
   });

@@ -12,6 +12,7 @@ import { fitThreads, peakMemoryBytes } from '../engine/memory-limit.ts';
 import { refuseExistingOutput } from '../engine/output-folder.ts';
 import { createProgressTracker } from '../engine/progress-tracker.ts';
 import { stopIfAsked } from '../../core/stop-if-asked.ts';
+import { estimateEvaluation } from './estimate-evaluation.ts';
 import { openSource } from './open-source.ts';
 import { outputPath } from './output-path.ts';
 
@@ -60,6 +61,7 @@ export async function estimateJob(options: EstimateOptions, kernels: Kernels): P
     secondsHigh: 1 + sourceStoredBytes / SLOW_BYTES_PER_SECOND,
     problems: [...notes, ...predicted.notes].map((message) => ({ message, blocking: false })),
     wouldFail: false,
+    evaluation: await estimateEvaluation(model, options, kernels),
   };
 }
 

@@ -1,4 +1,3 @@
-import { resolve } from 'node:path';
 import type { EvaluatedText, EvaluateResult } from '../../core/contract/evaluation-result.ts';
 import type { RunFigures } from '../../core/contract/runs-result.ts';
 import { JobError, WorkbenchError } from '../../core/errors.ts';
@@ -6,7 +5,6 @@ import { buildTokenFile } from '../../core/formats/tokens/token-file.ts';
 import type { Kernels } from '../../core/kernels/kernels.ts';
 import { writeFileDurably } from '../engine/durable-files.ts';
 import type { EvaluateOptions } from '../engine/job-options.ts';
-import { refuseExistingOutput } from '../engine/output-folder.ts';
 import { startUsage, type UsageSince } from '../engine/process-usage.ts';
 import { applyRetention } from '../engine/retention.ts';
 import { programVersion } from '../engine/run-identity.ts';
@@ -14,8 +12,9 @@ import { RunRecorder } from '../engine/run-recorder.ts';
 import { createTokenProgress } from '../engine/token-progress.ts';
 import type { OpenScorer } from '../inference/scorer.ts';
 import { beginEvaluation, type BegunEvaluation } from './begin-evaluation.ts';
-import { readEvaluationInputs, type EvaluationInputs } from './evaluation-inputs.ts';
+import type { EvaluationInputs } from './evaluation-inputs.ts';
 import { EvaluationScorers } from './evaluation-scorers.ts';
+import { prepareEvaluation } from './prepare-evaluation.ts';
 import { evaluateChoices, evaluateText, type EvaluatedTextScores } from './evaluate-text.ts';
 
 /**
@@ -37,12 +36,10 @@ export async function evaluateJob(
   const options = { ...asked, onEvent: recorder.onEvent };
   const nameOf = (path: string) => options.names?.get(path) ?? path;
   const progress = createTokenProgress(options.onEvent);
-  const tokensFile = options.tokensOut === null ? null : resolve(options.tokensOut);
   const scorers = new EvaluationScorers(options, openScorer);
-  progress.stage('plan');
-  if (tokensFile !== null) await refuseExistingOutput(tokensFile, options.force);
   try {
-    const inputs = withNames(await readEvaluationInputs(options, scorers, progress), nameOf);
+    const { inputs: read, memory, tokensFile } = await prepareEvaluation(options, kernels, scorers, progress);
+    const inputs = withNames(read, nameOf);
     const begun = await beginEvaluation(options, inputs, kernels, home);
     recorder.begin(begun.folder);
     try {
@@ -77,6 +74,7 @@ export async function evaluateJob(
         tokensFile,
         resumed: begun.isResumed,
         ...used,
+        memory,
         notes: inputs.notes,
       };
     } catch (error) {

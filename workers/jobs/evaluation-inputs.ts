@@ -2,6 +2,7 @@
 import { ModelError, UsageError } from '../../core/errors.ts';
 import { parseChoices, tokenizeQuestion, type Question } from '../../core/evaluation/choices.ts';
 import type { Sequence } from '../../core/evaluation/score-sequences.ts';
+import { paragraphsOf, sharedParagraphs, type Paragraphs } from '../../core/evaluation/shared-paragraphs.ts';
 import { cutWindows } from '../../core/evaluation/windows.ts';
 import { requireGgufConfig } from '../../core/model/gguf-model.ts';
 import { readGgufTokenizer } from '../../core/model/gguf-tokenizer.ts';
@@ -10,8 +11,9 @@ import { quoted } from '../../core/quoted.ts';
 import { readText } from '../../core/tokenizer/read-text.ts';
 import { readTokenizer } from '../../core/tokenizer/read-tokenizer.ts';
 import { createTokenizer, joinIds, type Tokenizer } from '../../core/tokenizer/tokenizer.ts';
-import { formatCount } from '../../core/units.ts';
+import { formatCount, formatFraction } from '../../core/units.ts';
 import type { EvaluateOptions } from '../engine/job-options.ts';
+import { withModelNamed } from '../engine/name-model.ts';
 import { nodeFileAccess } from '../engine/node-file-access.ts';
 import { stopIfAsked } from '../../core/stop-if-asked.ts';
 import type { TokenProgress } from '../engine/token-progress.ts';
@@ -24,12 +26,15 @@ export interface EvaluatedModel {
   path: string;
   opened: OpenedModel;
   tokenizer: Tokenizer;
+  /** Of the files that the tokenizer was read from. */
+  tokenizerBytes: number;
 }
 
 /** A text as windows of token ids. */
 export interface TokenizedText {
   /** As it was named. */
   text: string;
+  sizeBytes: number;
   /** Tokens of the text, or as many as the limit keeps. */
   tokens: number;
   windows: Int32Array[];
@@ -38,6 +43,7 @@ export interface TokenizedText {
 export interface ChoiceInputs {
   /** As it was named. */
   file: string;
+  sizeBytes: number;
   questions: Question[];
   /** Of every choice of every question, in order. */
   sequences: Sequence[];
@@ -64,8 +70,9 @@ export async function readEvaluationInputs(
   scorers: EvaluationScorers,
   progress: TokenProgress,
 ): Promise<EvaluationInputs> {
-  const model = await openEvaluatedModel(options.model);
-  const reference = options.reference === null ? null : await openEvaluatedModel(options.reference);
+  const open = (path: string) => withModelNamed(path, () => openEvaluatedModel(path));
+  const model = await open(options.model);
+  const reference = options.reference === null ? null : await open(options.reference);
   progress.stage('load');
   const { facts } = await scorers.main();
   const notes = [...model.opened.notes, ...model.tokenizer.notes];
@@ -76,16 +83,25 @@ export async function readEvaluationInputs(
   for (const path of options.texts) {
     texts.push(await tokenizeText(path, model, reference, { ...options, vocabularySize: facts.vocabularySize }));
   }
+  for (const message of await sharedTexts(options.texts)) {
+    notes.push(message);
+    options.onEvent({ event: 'note', message });
+  }
   const choices = options.choices === null ? null : await readQuestions(options.choices, model, reference, facts);
   return { model, reference, texts, choices, notes };
 }
 
 async function openEvaluatedModel(path: string): Promise<EvaluatedModel> {
   const opened = await openModel(path, nodeFileAccess);
-  if (opened.kind !== 'gguf') return { path, opened, tokenizer: await readTokenizer(opened.root, nodeFileAccess) };
+  if (opened.kind !== 'gguf') {
+    const tokenizer = await readTokenizer(opened.root, nodeFileAccess);
+    const facts = await nodeFileAccess.stat(`${opened.root}/tokenizer.json`);
+    return { path, opened, tokenizer, tokenizerBytes: facts?.sizeBytes ?? 0 };
+  }
   requireGgufConfig(opened);
   const files = await readGgufTokenizer(opened, nodeFileAccess);
-  return { path, opened, tokenizer: createTokenizer({ ...files, file: path }) };
+  const tokenizer = createTokenizer({ ...files, file: path });
+  return { path, opened, tokenizer, tokenizerBytes: opened.weightFiles[0].header.dataStart };
 }
 
 /** Notes on a context that the model was not made for; refuses one that it cannot take. */
@@ -112,14 +128,32 @@ async function tokenizeText(
   reference: EvaluatedModel | null,
   options: TokenizeOptions,
 ): Promise<TokenizedText> {
-  const { text } = await readText(path, nodeFileAccess);
+  const { text, bytes } = await readText(path, nodeFileAccess);
   const ids = await encodeInPieces(model.tokenizer, text, options);
   if (reference !== null) {
     const wanted = await encodeInPieces(reference.tokenizer, text, options);
     checkSameIds(ids, wanted, path, model, reference);
   }
   checkIds(ids, model, options.vocabularySize);
-  return { text: path, tokens: ids.length, windows: cutWindows(ids, options.context, path) };
+  return { text: path, sizeBytes: bytes.length, tokens: ids.length, windows: cutWindows(ids, options.context, path) };
+}
+
+/** Notes on texts that share paragraphs: their figures are less independent than two texts suggest. */
+async function sharedTexts(paths: readonly string[]): Promise<string[]> {
+  if (paths.length < 2) return [];
+  const notes: string[] = [];
+  const before: { path: string; paragraphs: Paragraphs }[] = [];
+  for (const path of paths) {
+    const paragraphs = paragraphsOf((await readText(path, nodeFileAccess)).text);
+    for (const other of before) {
+      const { shared, fraction, overlap } = sharedParagraphs(paragraphs, other.paragraphs);
+      if (!overlap) continue;
+      const part = `${formatCount(shared)} paragraph${shared === 1 ? '' : 's'}, ${formatFraction(fraction)} of it`;
+      notes.push(`${quoted(path)} shares text with ${quoted(other.path)}: ${part}.`);
+    }
+    before.push({ path, paragraphs });
+  }
+  return notes;
 }
 
 async function readQuestions(
@@ -128,7 +162,7 @@ async function readQuestions(
   reference: EvaluatedModel | null,
   { vocabularySize, positions }: ScorerFacts,
 ): Promise<ChoiceInputs> {
-  const { text } = await readText(path, nodeFileAccess);
+  const { text, bytes } = await readText(path, nodeFileAccess);
   const questions = parseChoices(text, path);
   const maxLength = positions?.count ?? Infinity;
   const sequences = questions.flatMap((question) => tokenizeQuestion(question, model.tokenizer, maxLength, path));
@@ -139,7 +173,7 @@ async function readQuestions(
       checkSameIds(ids, wanted[index]?.ids ?? ids.subarray(0, 0), path, model, reference);
     });
   }
-  return { file: path, questions, sequences };
+  return { file: path, sizeBytes: bytes.length, questions, sequences };
 }
 
 /** Lets signals and events through between pieces; stops where the limit is reached. */

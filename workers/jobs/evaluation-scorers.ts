@@ -1,15 +1,15 @@
-import { totalmem } from 'node:os';
+import type { EvaluationMemory } from '../../core/contract/evaluation-result.ts';
 import type { EvaluateOptions } from '../engine/job-options.ts';
-import type { OpenScorer, Scorer, ScorerOptions } from '../inference/scorer.ts';
+import type { MemoryRequest, OpenScorer, Scorer, ScorerOptions } from '../inference/scorer.ts';
 
-/** Without a limit: the rest is for everybody else. */
-const SHARE_OF_MEMORY = 0.75;
+type Asked = Pick<ScorerOptions, 'model' | 'reference' | 'noiseSeed'>;
 
 /** The scorers of one evaluation, opened when first asked for, one at a time. */
 export class EvaluationScorers {
   readonly #options: EvaluateOptions;
   readonly #open: OpenScorer;
   #current: { kind: 'main' | 'noise'; scorer: Promise<Scorer> } | null = null;
+  #request: MemoryRequest | null = null;
 
   constructor(options: EvaluateOptions, open: OpenScorer) {
     this.#options = options;
@@ -27,12 +27,22 @@ export class EvaluationScorers {
     return this.#get('noise', { model: reference, reference, noiseSeed });
   }
 
-  async #get(kind: 'main' | 'noise', which: Pick<ScorerOptions, 'model' | 'reference' | 'noiseSeed'>): Promise<Scorer> {
+  /** Shares the memory out in the main scorer now, and in others when they are opened. */
+  async reserve(request: MemoryRequest): Promise<EvaluationMemory> {
+    const scorer = await this.main();
+    this.#request = request;
+    return scorer.reserve(request);
+  }
+
+  async #get(kind: 'main' | 'noise', asked: Asked): Promise<Scorer> {
     if (this.#current?.kind === kind) return this.#current.scorer;
     await this.close();
-    const { threads, memoryLimitBytes, signal } = this.#options;
-    const memoryBytes = memoryLimitBytes ?? SHARE_OF_MEMORY * totalmem();
-    const scorer = this.#open({ ...which, threads, memoryBytes }, signal);
+    const { threads, signal } = this.#options;
+    const request = this.#request;
+    const scorer = this.#open({ ...asked, threads }, signal).then(async (opened) => {
+      if (request !== null) await opened.reserve(request);
+      return opened;
+    });
     this.#current = { kind, scorer };
     return scorer;
   }

@@ -31,6 +31,13 @@ export class CodedWeightSource implements WeightSource {
     return this.#places.get(name)?.tensor.shape ?? null;
   }
 
+  requireNumbers(names: readonly string[]): void {
+    for (const name of names) {
+      const place = this.#places.get(name);
+      if (place !== undefined) floatDtype(place.tensor);
+    }
+  }
+
   read(name: string, out: Float32Array): Promise<void> {
     return this.readTogether([{ name, out }]);
   }

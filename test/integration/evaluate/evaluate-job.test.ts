@@ -193,3 +193,68 @@ test('nothing but the journal stays of a run that came to its end', async () => 
   expect(readdirSync(place().home)).toEqual(['runs']);
   expect(existsSync(place().at('a.lathe-partial'))).toBe(false);
 });
+
+test('a dry run counts windows and predictions, runs no token and writes nothing', async () => {
+  place().writeModel('a');
+  place().writeModel('b');
+  const text = place().write('text.txt', letters(83));
+  const lines = [0, 1].map((answer) => JSON.stringify({ context: 'abc', choices: [' de', ' f'], answer }));
+  const choices = place().write('q.jsonl', lines.join('\n'));
+  const scorers = fakeScorers({ leastBytes: 1000 });
+  const asked = { texts: [text], choices, reference: place().at('b'), tokensOut: place().at('tokens') };
+  const plan = await place().plan({ ...asked, memoryLimitBytes: 2000 }, scorers);
+  expect(plan).toEqual({
+    schema: 1,
+    dryRun: true,
+    model: place().at('a'),
+    reference: place().at('b'),
+    context: 8,
+    device: 'cpu',
+    addsBos: false,
+    texts: [{ text, tokens: 83, context: 8, windows: 10, predictions: 70, droppedTokens: 3 }],
+    choices: { file: choices, questions: 2, tokens: 2 * (6 + 5) },
+    tokensFile: place().at('tokens'),
+    memory: { limitBytes: 2000, peakMemoryBytes: 1000, leastMemoryBytes: 1000 },
+    notes: [],
+  });
+  expect(scorers).toMatchObject({ sequences: 0, closed: 1 });
+  expect(existsSync(place().home)).toBe(false);
+  expect(existsSync(place().at('tokens'))).toBe(false);
+  place().write('tokens', 'x');
+  expect(await errorOf(() => place().plan(asked))).toMatchObject({ code: 'JOB_OUTPUT_EXISTS' });
+});
+
+test('memory is asked for with the longest sequence and what the process has beside the models', async () => {
+  place().writeModel('a');
+  place().writeModel('b');
+  const text = place().write('text.txt', letters(83));
+  const choices = place().write('q.jsonl', '{"context": "abcdefghijkl", "choices": [" mn", " o"], "answer": 0}');
+  const scorers = fakeScorers();
+  const asked = { texts: [text], choices, reference: place().at('b'), memoryLimitBytes: 2 ** 40, noiseFloorSeed: 1 };
+  const { memory } = await place().evaluate(asked, scorers);
+  expect(memory).toMatchObject({ limitBytes: 2 ** 40 });
+  // The text, its noise, the choices.
+  expect(scorers.reserved).toHaveLength(3);
+  for (const request of scorers.reserved) {
+    expect(request).toMatchObject({ length: 15, limitBytes: 2 ** 40, hasNoise: true });
+  }
+  const { processBytes } = scorers.reserved[0]!;
+  expect(processBytes).toBeGreaterThan(256 * 2 ** 20);
+  const alone = fakeScorers();
+  await place().evaluate({ texts: [text] }, alone);
+  expect(alone.reserved[0]).toMatchObject({ length: 8, hasNoise: false });
+  expect(alone.reserved[0]!.limitBytes).toBeGreaterThan(2 ** 20);
+  expect(alone.reserved[0]!.processBytes).toBeLessThan(processBytes);
+});
+
+test('texts that share paragraphs are told so', async () => {
+  place().writeModel('a');
+  const paragraphs = [1, 2, 3].map((seed) => letters(90, seed).replaceAll('\n', ' '));
+  const one = place().write('one.txt', paragraphs.slice(0, 2).join('\n\n'));
+  const two = place().write('two.txt', paragraphs.slice(1).join('\n\n'));
+  const { notes } = await place().evaluate({ texts: [one, two] });
+  expect(notes).toEqual([
+    expect.stringMatching(/two\.txt" shares text with ".*one\.txt": 1 paragraph, [45]\d\.\d\d % of it/),
+  ]);
+  expect((await place().evaluate({ texts: [one] })).notes).toEqual([]);
+});

@@ -8,8 +8,9 @@ import type { JobEvent } from '../../../core/contract/progress.ts';
 import { scoreSequences } from '../../../core/evaluation/score-sequences.ts';
 import { loadKernels } from '../../../native-kernels/index.ts';
 import type { EvaluateOptions } from '../../../workers/engine/job-options.ts';
-import type { OpenScorer, ScorerFacts, ScorerOptions } from '../../../workers/inference/scorer.ts';
+import type { MemoryRequest, OpenScorer, ScorerFacts, ScorerOptions } from '../../../workers/inference/scorer.ts';
 import { evaluateJob } from '../../../workers/jobs/evaluate-job.ts';
+import { planEvaluationJob } from '../../../workers/jobs/plan-evaluation-job.ts';
 import { buildSafetensors } from '../../helpers/build-safetensors.ts';
 import { fakeForwardPass } from '../../helpers/fake-forward-pass.ts';
 
@@ -38,6 +39,7 @@ export function letters(count: number, seed = 1): string {
 export interface FakeScorers {
   open: OpenScorer;
   opened: ScorerOptions[];
+  reserved: MemoryRequest[];
   /** Sequences that were run, over all scorers. */
   sequences: number;
   closed: number;
@@ -46,15 +48,18 @@ export interface FakeScorers {
 interface FakeScorerOptions {
   facts?: Partial<ScorerFacts>;
   batch?: number;
+  /** Of the memory, what they say that they take. */
+  leastBytes?: number;
   /** Called before each batch. */
   onScore?: (sequencesBefore: number) => void;
 }
 
 /** Scorers whose models are told apart by the first letter of their folders' names, and by their noise. */
-export function fakeScorers({ facts = {}, batch = 3, onScore }: FakeScorerOptions = {}): FakeScorers {
+export function fakeScorers({ facts = {}, batch = 3, leastBytes = 1, onScore }: FakeScorerOptions = {}): FakeScorers {
   const vocabularySize = facts.vocabularySize ?? ALPHABET.length;
   const fakes: FakeScorers = {
     opened: [],
+    reserved: [],
     sequences: 0,
     closed: 0,
     open(options) {
@@ -70,6 +75,11 @@ export function fakeScorers({ facts = {}, batch = 3, onScore }: FakeScorerOption
       };
       return Promise.resolve({
         facts: { vocabularySize, positions: null, ...facts },
+        reserve(request) {
+          fakes.reserved.push(request);
+          const { limitBytes } = request;
+          return Promise.resolve({ limitBytes, peakMemoryBytes: leastBytes, leastMemoryBytes: leastBytes });
+        },
         batchSize: () => Promise.resolve(batch),
         score(sequences, signal) {
           onScore?.(fakes.sequences);
@@ -133,6 +143,10 @@ export class EvaluationPlace {
 
   evaluate(parts: Partial<EvaluateOptions>, scorers: FakeScorers = fakeScorers()) {
     return evaluateJob(this.options(parts), kernels, this.home, scorers.open);
+  }
+
+  plan(parts: Partial<EvaluateOptions>, scorers: FakeScorers = fakeScorers()) {
+    return planEvaluationJob(this.options(parts), kernels, scorers.open);
   }
 }
 

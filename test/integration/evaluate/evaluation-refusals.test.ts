@@ -84,6 +84,19 @@ test('questions that are none, or longer than the model', async () => {
   expect(error).toMatchObject({ code: 'CHOICES_INVALID', where: { line: 2 } });
 });
 
+test('a memory limit, or free memory, that is less than the least', async () => {
+  place().writeModel('a');
+  const text = place().write('text.txt', letters(100));
+  const scorers = fakeScorers({ leastBytes: 2 ** 30 });
+  const error = await refusal({ texts: [text], memoryLimitBytes: 2 ** 30 - 1 }, scorers);
+  expect(error).toMatchObject({ code: 'RESOURCE_MEMORY_LIMIT' });
+  expect(error.whatToDo).toContain('--memory-limit to 1024MiB');
+  expect(await refusal({ texts: [text] }, fakeScorers({ leastBytes: 2 ** 60 }))).toMatchObject({
+    code: 'RESOURCE_MEMORY_LIMIT',
+    retryable: true,
+  });
+});
+
 test('a model that is not there, and one that is none', async () => {
   const text = place().write('text.txt', letters(50));
   expect(await refusal({ texts: [text], model: place().at('no') })).toMatchObject({ code: 'MODEL_NOT_FOUND' });

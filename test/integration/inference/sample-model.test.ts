@@ -22,9 +22,16 @@ afterAll(async () => {
   for (const decoder of opened) await decoder.close();
 });
 
-async function openSample({ threads = 1, memoryLimitBytes = GENEROUS_BYTES } = {}): Promise<Decoder> {
+async function openSample({
+  threads = 1,
+  memoryLimitBytes = GENEROUS_BYTES,
+  onRead = () => {},
+} = {}): Promise<Decoder> {
   const model = await openModel(MODEL, nodeFileAccess);
-  const weights = await openWeightSource(model, kernels, () => ({ threads }));
+  const weights = await openWeightSource(model, kernels, () => {
+    onRead();
+    return { threads };
+  });
   const { config } = parseModelConfig(readFileSync(`${MODEL}/config.json`), 'config.json');
   const decoder = await openForwardPass({ config, weights, threads, memoryLimitBytes });
   opened.push(decoder);
@@ -48,10 +55,35 @@ describe('the sample model', () => {
       Int32Array.from({ length: 128 }, (_, at) => (at * 31 + shift) % 4096),
     );
     const resident = (await (await openSample()).hiddenStates(windows, signal)).slice();
-    const streaming = await openSample({ memoryLimitBytes: 1 });
-    expect(streaming.batchSize(128)).toBeGreaterThan((await openSample()).batchSize(128));
+    let reads = 0;
+    const streaming = await openSample({ memoryLimitBytes: 1, onRead: () => reads++ });
     expect(await streaming.hiddenStates(windows, signal)).toEqual(resident);
+    const afterOne = reads;
     expect(await streaming.hiddenStates(windows, signal)).toEqual(resident);
+    expect(reads).toBeGreaterThan(afterOne);
+  });
+
+  test('gives the same bits however many windows are run together', async () => {
+    const windows = Array.from({ length: 9 }, (_, shift) => Int32Array.from({ length: 64 }, (_, at) => at * 7 + shift));
+    const decoder = await openSample();
+    const together = (await decoder.hiddenStates(windows, signal)).slice();
+    for (const [index, window] of windows.entries()) {
+      const alone = await decoder.hiddenStates([window], signal);
+      expect(alone).toEqual(together.slice(index * alone.length, (index + 1) * alone.length));
+    }
+    const rows = 9 * 64;
+    const logits = (await decoder.logits(together, rows, signal)).slice();
+    for (const [first, count] of [
+      [0, 1],
+      [1, 1],
+      [300, 2],
+      [301, 3],
+      [7, 17],
+      [rows - 1, 1],
+    ] as const) {
+      const some = await decoder.logits(together.slice(first * 256, (first + count) * 256), count, signal);
+      expect(some).toEqual(logits.slice(first * 4096, (first + count) * 4096));
+    }
   });
 
   test('gives the same hidden states with more threads, up to the rounding of sums', async () => {

@@ -64,6 +64,7 @@ describe('parsing the command line', () => {
       noiseFloorSeed: null,
       resume: false,
       force: false,
+      dryRun: false,
     });
     expect(parse('doctor').invocation).toEqual({ command: 'doctor' });
     expect(parse('schema', 'recipe').invocation).toEqual({ command: 'schema', kind: 'recipe' });
@@ -97,7 +98,9 @@ describe('parsing the command line', () => {
       noiseFloorSeed: 0,
       resume: true,
       force: true,
+      dryRun: false,
     });
+    expect(parse('evaluate', 'm', '--text', 't', '--dry-run').invocation).toMatchObject({ dryRun: true });
   });
 
   it.each([
@@ -111,7 +114,7 @@ describe('parsing the command line', () => {
     [['--text', 't', '--context', '-256']],
     [['--text', 't', '--context', '4294967296']],
     [['--text', 't', '--limit-tokens', '0']],
-    [['--text', 't', '--dry-run']],
+    [['--text', 't', '--dry-run', '--resume']],
   ])('refuses an evaluation that says nothing or contradicts itself: %j', (flags) => {
     expect(faultOf('evaluate', 'm', ...flags).code).toBe('USAGE_INVALID_ARGUMENT');
   });

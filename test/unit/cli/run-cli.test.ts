@@ -11,7 +11,7 @@ import {
   type ErrorCode,
 } from '../../../core/errors.ts';
 import type { JobOptions } from '../../../workers/engine/index.ts';
-import { COMPRESSED, ESTIMATED, INSPECTED, VERIFIED } from '../../helpers/fake-engine.ts';
+import { COMPRESSED, ESTIMATED, EVALUATION_PLAN, INSPECTED, VERIFIED } from '../../helpers/fake-engine.ts';
 import { createFakeTerminal } from '../../helpers/fake-terminal.ts';
 
 const COMPRESS = ['compress', 'm', '-o', 'out folder', '--preset', 'lossless-dfloat11'];
@@ -355,6 +355,17 @@ describe('--dry-run', () => {
     const terminal = createFakeTerminal({ engine });
     expect(await terminal.run(...DRY, '--json')).toBe(EXIT.done);
     expect(terminal.json()).toEqual(ESTIMATED);
+  });
+
+  it('prints the plan of an evaluation, and runs none', async () => {
+    const evaluate = () => Promise.reject(new Error('a dry run must not run'));
+    const asked = ['evaluate', 'm', '--text', 't', '--dry-run'];
+    const json = createFakeTerminal({ engine: { evaluate } });
+    expect(await json.run(...asked, '--json')).toBe(EXIT.done);
+    expect(json.json()).toEqual(EVALUATION_PLAN);
+    const people = createFakeTerminal({ engine: { evaluate } });
+    expect(await people.run(...asked)).toBe(EXIT.done);
+    expect(people.printed.stdout).toContain('A dry run: no token was run and nothing was written.');
   });
 
   it('exits by the error that the run would end in', async () => {

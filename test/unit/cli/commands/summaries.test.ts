@@ -106,6 +106,17 @@ describe('estimate for people', () => {
     expect(lines).toContain('Would run        yes');
   });
 
+  it('tells what evaluating takes, or why that cannot be', async () => {
+    const lines = await linesOf({}, 'estimate', 'm', ...PRESET);
+    const memory = '400.0 MiB of memory at most, 350.0 MiB at least, in windows of 256 tokens';
+    expect(lines).toContain(`To evaluate      ${memory}`);
+    const none = { context: 256, peakMemoryBytes: null, leastMemoryBytes: null, problem: 'Nobody can run it.' };
+    const estimate = () => Promise.resolve({ ...ESTIMATED, evaluation: none });
+    expect(await linesOf({ estimate }, 'estimate', 'm', ...PRESET)).toContain(
+      'To evaluate      not possible: Nobody can run it.',
+    );
+  });
+
   it('lists problems, and says which of them stop the run', async () => {
     const problems = [
       { message: 'One tensor stays plain.', blocking: false },

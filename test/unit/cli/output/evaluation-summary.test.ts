@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import { summarizeEvaluation } from '../../../../cli/output/evaluation-summary.ts';
+import { summarizeEvaluation, summarizeEvaluationPlan } from '../../../../cli/output/evaluation-summary.ts';
 import type { EvaluateResult } from '../../../../core/contract/evaluation-result.ts';
-import { EVALUATED } from '../../../helpers/fake-engine.ts';
+import { EVALUATED, EVALUATION_PLAN } from '../../../helpers/fake-engine.ts';
 
 test('a text has a row with its likelihood, and what the reference adds', () => {
   expect(summarizeEvaluation(EVALUATED)).toEqual([
@@ -13,7 +13,7 @@ test('a text has a row with its likelihood, and what the reference adds', () => 
     'Windows      of 256 tokens, each scored from its 2nd to its last',
     'Run          run-2',
     'Time         2.5 s (processor 3.5 s), 1,280 tokens/s',
-    'Peak memory  300.0 MiB',
+    'Peak memory  300.0 MiB of 400.0 MiB at most (limit 6.00 GiB)',
   ]);
 });
 
@@ -51,4 +51,24 @@ test('choices, noise floor, beginning, tokens file and resume are told where the
 test('names cannot move the cursor', () => {
   const lines = summarizeEvaluation({ ...EVALUATED, model: 'a\u001b[2Jb' });
   expect(lines.join('\n')).not.toContain('\u001b');
+});
+
+test('a dry run tells windows, predictions and memory, and no figure', () => {
+  expect(summarizeEvaluationPlan(EVALUATION_PLAN)).toEqual([
+    'A dry run: no token was run and nothing was written.',
+    '',
+    'text      tokens  windows  predictions  dropped at the end',
+    'docs.txt   2,600       10        2,550                  40',
+    '',
+    'Model        models/small',
+    'Reference    models/large',
+    'Windows      of 256 tokens, each scored from its 2nd to its last',
+    'Peak memory  400.0 MiB at most (limit 6.00 GiB)',
+    'At least     350.0 MiB, weights read again and again',
+  ]);
+  const choices = { file: 'q.jsonl', questions: 1000, tokens: 65_000 };
+  const lines = summarizeEvaluationPlan({ ...EVALUATION_PLAN, texts: [], choices, tokensFile: '/out/tokens' });
+  expect(lines).not.toContainEqual(expect.stringContaining('Windows'));
+  expect(lines).toContain('Questions    1,000 of 65,000 tokens, all choices counted (q.jsonl)');
+  expect(lines).toContain('Tokens       /out/tokens');
 });

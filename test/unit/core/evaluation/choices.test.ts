@@ -24,6 +24,10 @@ test('reads a question a line, and passes over empty lines', () => {
   ]);
 });
 
+test('takes a byte order mark in front', () => {
+  expect(parseChoices(`\ufeff${line({})}`, 'q.jsonl')).toHaveLength(1);
+});
+
 test.each([
   ['', 1],
   [`${line({})}\n{`, 2],
