@@ -1,4 +1,5 @@
-import type { RunFigures, RunSummary } from '../../core/contract/runs-result.ts';
+import type { RunFigures } from '../../core/contract/run-figures.ts';
+import type { RunSummary } from '../../core/contract/runs-result.ts';
 import { formatFraction, formatSeconds } from '../../core/units.ts';
 import { escapeLine } from './escape-text.ts';
 

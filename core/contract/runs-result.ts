@@ -1,51 +1,10 @@
 /**
- * What `lathe runs` answers, as it stands in `--json`, and the figures that a run's journal keeps of its result.
+ * What `lathe runs` answers, as it stands in `--json`.
  *
  * Source: the contract, section 2 ("Commands").
  */
-import * as z from 'zod';
 import type { ErrorPlace } from '../errors.ts';
-
-const evaluatedFiguresSchema = z.object({
-  /** As it was named. */
-  text: z.string(),
-  tokens: z.number(),
-  windows: z.number(),
-  predictions: z.number(),
-  context: z.number(),
-  meanNegativeLogLikelihood: z.number(),
-  perplexity: z.number(),
-  standardError: z.number().nullable(),
-  /** The rest only with a reference. */
-  referencePerplexity: z.number().optional(),
-  klDivergenceMean: z.number().optional(),
-  top1Agreement: z.number().optional(),
-});
-
-/** What a run came to; which of it there is depends on its command. */
-export const runFiguresSchema = z.object({
-  seconds: z.number(),
-  cpuSeconds: z.number(),
-  peakRssBytes: z.number(),
-  /** Of a compression; `parameters` and the sizes as in its result. */
-  parameters: z.number().optional(),
-  storedBytes: z.number().optional(),
-  fileBytes: z.number().optional(),
-  sourceStoredBytes: z.number().optional(),
-  bitsPerWeight: z.number().optional(),
-  /** Of an evaluation. */
-  texts: z.array(evaluatedFiguresSchema).optional(),
-  choices: z
-    .object({ file: z.string(), questions: z.number(), accuracy: z.number(), accuracyNormalized: z.number() })
-    .optional(),
-  /** Of a restoration. */
-  files: z.number().optional(),
-  restoredBytes: z.number().optional(),
-  lossless: z.boolean().optional(),
-  filesIdentical: z.boolean().optional(),
-});
-
-export type RunFigures = z.infer<typeof runFiguresSchema>;
+import type { RunFigures } from './run-figures.ts';
 
 /** `interrupted`: it was stopped or killed. A run whose process is gone is never called running. */
 export type RunState = 'running' | 'done' | 'failed' | 'interrupted';

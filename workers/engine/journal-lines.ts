@@ -1,6 +1,6 @@
 /** What the lines of a journal say. A journal is a file: whatever is read from one is checked against these schemas. */
 import * as z from 'zod';
-import { runFiguresSchema } from '../../core/contract/runs-result.ts';
+import { runFiguresSchema } from '../../core/contract/run-figures.ts';
 import { JobError } from '../../core/errors.ts';
 import { isRecord } from '../../core/is-record.ts';
 

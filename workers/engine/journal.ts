@@ -10,13 +10,13 @@ import { makeFolders, syncFolder } from './durable-files.ts';
 import { wrapFileErrors } from './file-errors.ts';
 import type { JournalLine } from './journal-lines.ts';
 
-/** Records wait for others at most so long. */
+/** Between two groups; a record that comes after a longer pause is written at once. */
 const GROUP_MS = 200;
 const NEWLINE = 0x0a;
 
 export interface Journal {
   /**
-   * Takes a line; it is on the disk some 200 ms later. Waits while a group is being written, so that a slow disk slows the
+   * Takes a line; it is on the disk at most some 200 ms later. Waits while a group is being written, so that a slow disk slows the
    * job down instead of leaving more and more undone.
    *
    * @throws what kept an earlier group from being written, as do `flush` and `close`
@@ -32,6 +32,15 @@ export interface Journal {
 
 export function journalPath(home: string, runId: string): string {
   return join(home, 'runs', runId, 'journal.jsonl');
+}
+
+/**
+ * `LATHE_JOURNAL_GROUP_MS` sets another time. With 0 every record is synced before the next item begins: nothing that is
+ * finished is ever lost, and tests can tell one write from the next.
+ */
+function groupMs(): number {
+  const given = process.env['LATHE_JOURNAL_GROUP_MS'] ?? '';
+  return /^\d{1,5}$/.test(given) ? Number(given) : GROUP_MS;
 }
 
 /** Opens a journal for appending; a torn last line is ended first, so that the next one stands alone. */
@@ -60,6 +69,8 @@ class GroupedJournal implements Journal {
   #failure: { error: unknown } | null = null;
   /** A failure whose group has not come to the disk since. */
   #isTold = false;
+  #writtenAt = -Infinity;
+  readonly #groupMs = groupMs();
 
   constructor(path: string, handle: FileHandle) {
     this.#path = path;
@@ -68,12 +79,14 @@ class GroupedJournal implements Journal {
 
   note(line: JournalLine): void {
     this.#waiting.push(`${JSON.stringify(line)}\n`);
-    this.#timer ??= setTimeout(() => void this.#write(), GROUP_MS);
+    if (this.#groupMs === 0 || this.#timer !== null) return;
+    const waitMs = Math.max(0, this.#writtenAt + this.#groupMs - performance.now());
+    this.#timer = setTimeout(() => void this.#write(), waitMs);
   }
 
   async append(line: JournalLine): Promise<void> {
     this.note(line);
-    await this.#writing;
+    await (this.#groupMs === 0 ? this.#write() : this.#writing);
     this.#tell();
   }
 
@@ -103,6 +116,7 @@ class GroupedJournal implements Journal {
     this.#writing = this.#writeGroup(group);
     await this.#writing;
     this.#writing = null;
+    this.#writtenAt = performance.now();
   }
 
   async #writeGroup(group: string[]): Promise<void> {

@@ -1,4 +1,4 @@
-import type { RunFigures } from '../../core/contract/runs-result.ts';
+import type { RunFigures } from '../../core/contract/run-figures.ts';
 import type { LogLevel, LogLine } from '../../core/contract/log-line.ts';
 import type { JobEvent, OnJobEvent } from '../../core/contract/progress.ts';
 import { serializeError, WorkbenchError } from '../../core/errors.ts';

@@ -1,10 +1,5 @@
-import type {
-  ComparedFigure,
-  RunDetails,
-  RunFigures,
-  RunsCompareResult,
-  RunSummary,
-} from '../../core/contract/runs-result.ts';
+import type { RunFigures } from '../../core/contract/run-figures.ts';
+import type { ComparedFigure, RunDetails, RunsCompareResult, RunSummary } from '../../core/contract/runs-result.ts';
 import type { Kernels } from '../../core/kernels/kernels.ts';
 import { describeWholeRun } from '../engine/describe-run.ts';
 import { findRun } from './find-run.ts';

@@ -1,6 +1,6 @@
 import { writeLatheFile, LATHE_FILE_NAME } from '../../core/contract/lathe-file.ts';
 import type { CompressResult } from '../../core/contract/results.ts';
-import type { RunFigures } from '../../core/contract/runs-result.ts';
+import type { RunFigures } from '../../core/contract/run-figures.ts';
 import { JobError, VerificationError, WorkbenchError } from '../../core/errors.ts';
 import type { Kernels } from '../../core/kernels/kernels.ts';
 import type { LosslessWork, WorkContext } from '../../core/methods/lossless/work.ts';

@@ -1,5 +1,5 @@
 import type { EvaluatedText, EvaluateResult } from '../../core/contract/evaluation-result.ts';
-import type { RunFigures } from '../../core/contract/runs-result.ts';
+import type { RunFigures } from '../../core/contract/run-figures.ts';
 import { JobError, WorkbenchError } from '../../core/errors.ts';
 import { buildTokenFile } from '../../core/formats/tokens/token-file.ts';
 import type { Kernels } from '../../core/kernels/kernels.ts';

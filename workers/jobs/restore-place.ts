@@ -1,5 +1,5 @@
 import type { RestoredFile } from '../../core/contract/results.ts';
-import type { RunFigures } from '../../core/contract/runs-result.ts';
+import type { RunFigures } from '../../core/contract/run-figures.ts';
 import { JobError } from '../../core/errors.ts';
 import type { Kernels } from '../../core/kernels/kernels.ts';
 import type { OpenedModel } from '../../core/model/open-model.ts';

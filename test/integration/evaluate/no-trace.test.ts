@@ -38,7 +38,7 @@ beforeAll(() => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 afterEach(() => void vi.unstubAllEnvs());
 
-test('a whole evaluation leaves no file but its output and its journal, without ORT_DISABLE_TELEMETRY set outside', async () => {
+test('a whole evaluation leaves no file but its output, its journal and its log, without ORT_DISABLE_TELEMETRY set outside', async () => {
   const places = Object.entries(PLACES).map(([name, place]) => [name, join(folder, place)]);
   const env = { ...Object.fromEntries(places), ORT_DISABLE_TELEMETRY: undefined };
   const args = ['--text', TEXT, '--limit-tokens', '600', '--reference', SAMPLE_MODEL, '--tokens-out', 'tokens.bin'];
@@ -51,7 +51,7 @@ test('a whole evaluation leaves no file but its output and its journal, without 
   );
   expect(files.map((path) => path.split(sep).join('/')).sort()).toEqual([
     `lathe-home/runs/${runId}/journal.jsonl`,
-    `lathe-home/runs/${runId}/lock`,
+    `lathe-home/runs/${runId}/log.ndjson`,
     'working/tokens.bin',
   ]);
 });

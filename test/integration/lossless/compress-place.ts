@@ -40,7 +40,8 @@ export class CompressPlace {
   /** Any command, in this place's LATHE_HOME. */
   run(args: readonly string[], fault?: Fault, options: RunLatheOptions = {}): Promise<LatheRun> {
     const watched = [join(this.folder, 'out'), this.home];
-    const env = fault ? faultEnvironment(fault, watched, this.log) : {};
+    // One write for each record, so that every run makes the same calls.
+    const env = fault ? { ...faultEnvironment(fault, watched, this.log), LATHE_JOURNAL_GROUP_MS: '0' } : {};
     return runLathe([...args, '--json'], { ...options, env: { ...env, LATHE_HOME: this.home, ...options.env } });
   }
 
@@ -48,7 +49,7 @@ export class CompressPlace {
   leftovers(): string[] {
     const beside = readdirSync(join(this.folder, 'out')).filter((name) => name !== 'compressed');
     const runs = readdirSync(this.folder).includes('home') ? filesBelow(this.home) : [];
-    const foreign = runs.filter((path) => !/^(?:runs|runs\/[^/]+|runs\/[^/]+\/journal\.jsonl)$/.test(path));
+    const foreign = runs.filter((path) => !/^(?:runs|runs\/[^/]+|runs\/[^/]+\/(?:journal\.jsonl|log\.ndjson))$/.test(path));
     return [...beside, ...foreign.map((path) => `home/${path}`)];
   }
 

@@ -55,7 +55,7 @@ describe.each<Codec>(['dfloat11', 'split-plane'])(
         '2',
         '--resume',
       ];
-      const env = { ...process.env, LATHE_HOME: place.home };
+      const env = { ...process.env, LATHE_HOME: place.home, LATHE_JOURNAL_GROUP_MS: '0' };
       const child = spawn(process.execPath, [PROGRAM, ...args], { env, stdio: 'ignore' });
       return {
         child,
