@@ -10,7 +10,7 @@
 //!
 //! Errors are always those of the numbers that the file will hold. A better round replaces a worse one, never the reverse.
 
-use super::half_scale::rounded_scale;
+use super::half_scale::{first_scale, rounded_scale};
 use super::lanes::Lanes;
 use super::lot::Lot;
 
@@ -97,27 +97,23 @@ pub fn search_affine<L: Lanes, const N: usize>(lot: &Lot<N>, plan: &AffinePlan, 
         for round in 0..plan.rounds {
             let (errors, found_scales, found_minimums) =
                 best_whole_pairs::<L, N>(lot, plan, &d, &dmin, &scales, &minimums);
-            let mut is_better = false;
             for first in (0..16).step_by(plan.group) {
                 let lanes = first..first + plan.group;
                 let error: f64 = errors[lanes.clone()].iter().map(|error| f64::from(*error)).sum();
                 if error < best_error[first] {
                     best_error[first] = error;
-                    is_better = true;
                     for lane in lanes {
                         (solution.d[lane], solution.dmin[lane]) = (d[lane], dmin[lane]);
                         (solution.scales[lane], solution.minimums[lane]) = (found_scales[lane], found_minimums[lane]);
                     }
                 }
             }
-            if !is_better || round + 1 == plan.rounds {
+            // No earlier end: lanes of other super-blocks must not decide how long these are searched.
+            if round + 1 == plan.rounds {
                 break;
             }
             let before = (d, dmin);
             refit::<L, N>(lot, plan, &mut d, &mut dmin, &found_scales, &found_minimums);
-            if (d, dmin) == before {
-                break;
-            }
             for lane in 0..16 {
                 scales[lane] = found_scales[lane] * ratio(before.0[lane], d[lane]);
                 minimums[lane] = found_minimums[lane] * ratio(before.1[lane], dmin[lane]);
@@ -237,7 +233,7 @@ fn first_factor<const N: usize>(wanted: &[f32; 16], lot: &Lot<N>, plan: &AffineP
     for first in (0..16).step_by(plan.group) {
         let lanes = first..first + plan.group;
         let largest = wanted[lanes.clone()].iter().copied().fold(0.0_f32, |a, b| if b.abs() > a.abs() { b } else { a });
-        out[lanes].fill(rounded_scale(largest / plan.scale_high * start, lot.unit[first]));
+        out[lanes].fill(first_scale(largest / plan.scale_high * start, lot.unit[first]));
     }
     out
 }

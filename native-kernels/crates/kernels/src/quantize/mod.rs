@@ -2,6 +2,8 @@
 
 mod affine_search;
 mod block_plans;
+#[cfg(test)]
+mod block_tests;
 mod code_grid;
 pub mod ggml_searches;
 mod half_scale;

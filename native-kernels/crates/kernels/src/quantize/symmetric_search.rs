@@ -9,7 +9,7 @@
 //! Errors are always those of the numbers that the file will hold. A better round replaces a worse one, never the reverse.
 
 use super::code_grid::CodeGrid;
-use super::half_scale::rounded_scale;
+use super::half_scale::{first_scale, rounded_scale};
 use super::lanes::Lanes;
 use super::lot::Lot;
 
@@ -72,26 +72,22 @@ pub fn search_symmetric<L: Lanes, G: CodeGrid, const N: usize>(
         for round in 0..plan.rounds {
             let mut found = [0.0; 16];
             let errors = best_whole_scales::<L, G, N>(lot, grid, plan, &d, &scales, &mut found);
-            let mut is_better = false;
             for first in (0..16).step_by(plan.group) {
                 let lanes = first..first + plan.group;
                 let error: f64 = errors[lanes.clone()].iter().map(|error| f64::from(*error)).sum();
                 if error < best_error[first] {
                     best_error[first] = error;
-                    is_better = true;
                     for lane in lanes {
                         (solution.d[lane], solution.scales[lane]) = (d[lane], found[lane]);
                     }
                 }
             }
-            if !is_better || round + 1 == plan.rounds {
+            // No earlier end: lanes of other super-blocks must not decide how long these are searched.
+            if round + 1 == plan.rounds {
                 break;
             }
             let before = d;
             refit_d::<L, G, N>(lot, grid, plan, &mut d, &found);
-            if d == before {
-                break;
-            }
             for lane in 0..16 {
                 let ratio = if d[lane] == 0.0 { 0.0 } else { before[lane] / d[lane] };
                 scales[lane] = found[lane] * ratio;
@@ -148,7 +144,7 @@ fn first_d<const N: usize>(wanted: &[f32; 16], lot: &Lot<N>, plan: &SymmetricPla
         let group = &wanted[first..first + plan.group];
         let largest = group.iter().copied().fold(0.0_f32, |a, b| if b.abs() > a.abs() { b } else { a });
         let extreme = if plan.scale_low < 0.0 { plan.scale_low } else { plan.scale_high };
-        let rounded = rounded_scale(largest / extreme * start, lot.unit[first]);
+        let rounded = first_scale(largest / extreme * start, lot.unit[first]);
         d[first..first + plan.group].fill(rounded);
     }
     d
