@@ -11,8 +11,16 @@ mod lanes;
 mod lot;
 mod pack_blocks;
 mod quantize_blocks;
+mod quantize_figures;
+mod quantize_stream;
 mod reference_rounding;
+#[cfg(test)]
+mod stream_tests;
 mod symmetric_search;
+mod weight_source;
 
 pub use lot::Emphasis;
 pub use quantize_blocks::{BlockOptions, quantize_blocks};
+pub use quantize_figures::QuantizeFigures;
+pub use quantize_stream::quantize_tensor;
+pub use weight_source::{SourceOrder, WeightSource};
