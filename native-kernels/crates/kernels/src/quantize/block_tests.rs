@@ -66,33 +66,29 @@ fn plain_rounding_gives_the_published_bytes() {
     let q4 = [(0, -2.0), (1, 1.75), (2, 0.25), (3, -0.25), (16, 0.5), (17, -0.5), (18, 1.0), (19, 0.1)];
     let mut negative = q4;
     negative[0].1 = 2.0;
-    let cases: [(GgmlType, Vec<f32>, &[u8], (u8, usize), &[u8]); 6] = [
-        (GgmlType::Q8_0, sparse(&q8), &[0, 0x2c, 0x7f, 0x81, 1, 0xff, 0x40, 0xc0, 3, 0x64], (0, 24), &[]),
-        (GgmlType::Q4_0, sparse(&q4), &[0, 0x34, 0xa0, 0x6f, 0xc9, 0x87], (0x88, 12), &[]),
-        (GgmlType::Q4_0, sparse(&negative), &[0, 0xb4, 0x60, 0xa1, 0x47, 0x89], (0x88, 12), &[]),
+    /// First bytes, a byte so many times, last bytes.
+    type Expected<'a> = (&'a [u8], (u8, usize), &'a [u8]);
+    let cases: [(GgmlType, Vec<f32>, Expected<'_>); 6] = [
+        (GgmlType::Q8_0, sparse(&q8), (&[0, 0x2c, 0x7f, 0x81, 1, 0xff, 0x40, 0xc0, 3, 0x64], (0, 24), &[])),
+        (GgmlType::Q4_0, sparse(&q4), (&[0, 0x34, 0xa0, 0x6f, 0xc9, 0x87], (0x88, 12), &[])),
+        (GgmlType::Q4_0, sparse(&negative), (&[0, 0xb4, 0x60, 0xa1, 0x47, 0x89], (0x88, 12), &[])),
         (
             GgmlType::Q4_1,
             sparse(&[(0, -1.0), (1, 2.75), (3, 0.25), (16, 0.5), (31, 2.0)]),
-            &[0, 0x34, 0, 0xbc, 0x60, 0x4f, 0x44, 0x45],
-            (0x44, 11),
-            &[0xc4],
+            (&[0, 0x34, 0, 0xbc, 0x60, 0x4f, 0x44, 0x45], (0x44, 11), &[0xc4]),
         ),
         (
             GgmlType::Q5_0,
             sparse(&[(0, -4.0), (1, 3.75), (2, 0.25), (16, 1.0), (31, -2.0)]),
-            &[0, 0x34, 0xfe, 0xff, 0xff, 0x7f, 0x40, 0x0f, 1],
-            (0, 12),
-            &[0x80],
+            (&[0, 0x34, 0xfe, 0xff, 0xff, 0x7f, 0x40, 0x0f, 1], (0, 12), &[0x80]),
         ),
         (
             GgmlType::Q5_1,
             sparse(&[(0, -1.0), (1, 6.75), (2, 0.25), (16, 1.0), (31, 3.0)]),
-            &[0, 0x34, 0, 0xbc, 2, 0, 0, 0x80, 0x80, 0x4f, 0x45],
-            (0x44, 12),
-            &[0x04],
+            (&[0, 0x34, 0, 0xbc, 2, 0, 0, 0x80, 0x80, 0x4f, 0x45], (0x44, 12), &[0x04]),
         ),
     ];
-    for (ggml_type, weights, head, (byte, count), tail) in cases {
+    for (ggml_type, weights, (head, (byte, count), tail)) in cases {
         let expected = [head, &vec![byte; count], tail].concat();
         assert_eq!(quantized(&options(ggml_type, 32, None), &weights), expected, "{}", ggml_type.name());
     }

@@ -6,7 +6,11 @@ mod block_plans;
 mod block_tests;
 mod code_grid;
 pub mod ggml_searches;
+mod group_rounding;
+#[cfg(test)]
+mod group_tests;
 mod half_scale;
+mod integer_groups;
 mod lanes;
 mod lot;
 mod pack_blocks;
@@ -19,6 +23,8 @@ mod stream_tests;
 mod symmetric_search;
 mod weight_source;
 
+pub use group_rounding::{GroupGrid, GroupOptions, ScaleRule, group_grid, quantize_groups};
+pub use integer_groups::IntegerGroups;
 pub use lot::Emphasis;
 pub use quantize_blocks::{BlockOptions, quantize_blocks};
 pub use quantize_figures::QuantizeFigures;

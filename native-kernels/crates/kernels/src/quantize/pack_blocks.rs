@@ -46,8 +46,7 @@ pub fn pack_bit(codes: &[u8; 256], shift: u32, out: &mut [u8; 32]) {
 pub fn pack_pairs(codes: &[u8; 256], out: &mut [u8; 64]) {
     for (codes, out) in codes.as_chunks::<128>().0.iter().zip(out.as_chunks_mut::<32>().0) {
         for l in 0..32 {
-            out[l] =
-                (codes[l] & 3) | (codes[l + 32] & 3) << 2 | (codes[l + 64] & 3) << 4 | (codes[l + 96] & 3) << 6;
+            out[l] = (codes[l] & 3) | (codes[l + 32] & 3) << 2 | (codes[l + 64] & 3) << 4 | (codes[l + 96] & 3) << 6;
         }
     }
 }
@@ -61,10 +60,8 @@ pub fn pack_q6k(codes: &[u8; 256], low: &mut [u8; 128], high: &mut [u8; 64]) {
             low[l] = (codes[l] & 15) | (codes[l + 64] << 4);
         }
         for l in 0..32 {
-            high[l] = (codes[l] >> 4)
-                | (codes[l + 32] >> 4) << 2
-                | (codes[l + 64] >> 4) << 4
-                | (codes[l + 96] >> 4) << 6;
+            high[l] =
+                (codes[l] >> 4) | (codes[l + 32] >> 4) << 2 | (codes[l + 64] >> 4) << 4 | (codes[l + 96] >> 4) << 6;
         }
     }
 }

@@ -119,7 +119,7 @@ fn check_weights(options: &BlockOptions<'_>, first_weight: u64, weights: &[f32])
     if weights.iter().fold(true, |all, weight| all & (weight.abs() <= most)) {
         return Ok(());
     }
-    let index = weights.iter().position(|weight| !(weight.abs() <= most)).unwrap_or(0);
+    let index = weights.iter().position(|weight| weight.is_nan() || weight.abs() > most).unwrap_or(0);
     let (place, weight) = (first_weight + index as u64, weights[index]);
     if weight.is_finite() {
         return Err(KernelError::new(
@@ -145,7 +145,9 @@ fn quantize_body<L: Lanes>(options: &BlockOptions<'_>, first_column: usize, weig
         GgmlType::Iq4Nl => work.symmetric::<L, _, 32, 32, 18>(Iq4, &block_plans::IQ4_NL, out),
         GgmlType::Iq4Xs => work.symmetric::<L, _, 32, 256, 136>(Iq4, &block_plans::IQ4_XS, out),
         GgmlType::Q3K => work.symmetric::<L, _, 16, 256, 110>(Whole { low: -4.0, high: 3.0 }, &block_plans::Q3_K, out),
-        GgmlType::Q6K => work.symmetric::<L, _, 16, 256, 210>(Whole { low: -32.0, high: 31.0 }, &block_plans::Q6_K, out),
+        GgmlType::Q6K => {
+            work.symmetric::<L, _, 16, 256, 210>(Whole { low: -32.0, high: 31.0 }, &block_plans::Q6_K, out)
+        }
         GgmlType::Q4_1 => work.affine::<L, 32, 32, 20>(&block_plans::Q4_1, out),
         GgmlType::Q5_1 => work.affine::<L, 32, 32, 24>(&block_plans::Q5_1, out),
         GgmlType::Q2K => work.affine::<L, 16, 256, 84>(&block_plans::Q2_K, out),
@@ -187,8 +189,8 @@ impl Work<'_> {
             for (first, block) in (0..weights.len() / N).step_by(plan.group).zip(&mut blocks) {
                 let mut codes = [0; ELEMENTS];
                 for (lane, codes) in codes.as_chunks_mut::<N>().0.iter_mut().enumerate() {
-                    for i in 0..N {
-                        codes[i] = grid.code(solution.levels[i][first + lane]);
+                    for (code, levels) in codes.iter_mut().zip(&solution.levels) {
+                        *code = grid.code(levels[first + lane]);
                     }
                 }
                 let d = scale_bytes(solution.d[first], lot.unit[first]);
@@ -213,8 +215,8 @@ impl Work<'_> {
             for (first, block) in (0..weights.len() / N).step_by(plan.group).zip(&mut blocks) {
                 let mut codes = [0; ELEMENTS];
                 for (lane, codes) in codes.as_chunks_mut::<N>().0.iter_mut().enumerate() {
-                    for i in 0..N {
-                        codes[i] = solution.codes[i][first + lane] as u8;
+                    for (code, found) in codes.iter_mut().zip(&solution.codes) {
+                        *code = found[first + lane] as u8;
                     }
                 }
                 let (unit, dmin) = (lot.unit[first], solution.dmin[first]);
