@@ -11,8 +11,8 @@
 //! Errors are always those of the numbers that the file will hold. A better round replaces a worse one, never the reverse.
 
 use super::half_scale::{first_scale, rounded_scale};
-use super::lanes::Lanes;
 use super::lot::Lot;
+use super::sixteen_lanes::Lanes;
 
 /// How a format stores scales and minimums, and how hard to search.
 #[derive(Clone, Copy)]

@@ -1,6 +1,6 @@
 //! The levels that codes stand for, in units of a block's scale.
 
-use super::lanes::Lanes;
+use super::sixteen_lanes::Lanes;
 use crate::blocks::block_layouts::IQ4_LEVELS;
 
 /// A set of levels, ascending; a weight takes the nearest one.

@@ -4,7 +4,7 @@
 //! lanes, groups may have any size, and every backend gives the same codes.
 
 use super::integer_groups::IntegerGroups;
-use super::lanes::{Lanes, Plain};
+use super::sixteen_lanes::{Lanes, Plain};
 use crate::blocks::round_floats::{FloatType, to_bf16, to_half};
 use crate::cpu::Backend;
 use crate::error::{KernelError, Result, Status};
@@ -172,7 +172,7 @@ fn search_avx512(
     weights: &[f32],
     importance: Option<&[f32]>,
 ) -> GroupGrid {
-    search::<super::lanes::Avx512>(options, range, plain, weights, importance)
+    search::<super::sixteen_lanes::Avx512>(options, range, plain, weights, importance)
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -184,7 +184,7 @@ fn search_avx2(
     weights: &[f32],
     importance: Option<&[f32]>,
 ) -> GroupGrid {
-    search::<super::lanes::Avx2>(options, range, plain, weights, importance)
+    search::<super::sixteen_lanes::Avx2>(options, range, plain, weights, importance)
 }
 
 /// What a group spans.

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::block_tests::noise;
+use super::quantized_block_tests::noise;
 use super::*;
 use crate::blocks::round_floats::FloatType;
 use crate::cpu::Backend;

@@ -2,8 +2,6 @@
 
 mod affine_search;
 mod block_plans;
-#[cfg(test)]
-mod block_tests;
 mod code_grid;
 pub mod ggml_searches;
 mod group_rounding;
@@ -11,13 +9,15 @@ mod group_rounding;
 mod group_tests;
 mod half_scale;
 mod integer_groups;
-mod lanes;
 mod lot;
 mod pack_blocks;
 mod quantize_blocks;
 mod quantize_figures;
 mod quantize_stream;
+#[cfg(test)]
+mod quantized_block_tests;
 mod reference_rounding;
+mod sixteen_lanes;
 #[cfg(test)]
 mod stream_tests;
 mod symmetric_search;

@@ -4,13 +4,13 @@ use super::affine_search::{AffinePlan, AffineSolution, search_affine};
 use super::block_plans;
 use super::code_grid::{CodeGrid, Iq4, Whole};
 use super::half_scale::scale_bytes;
-use super::lanes::{Lanes, Plain};
 use super::lot::{Emphasis, Lot};
 use super::pack_blocks::{
     fifth_bits, pack_bit, pack_nibbles, pack_pairs, pack_q3k_scales, pack_q6k, pack_scales_and_minimums,
     pack_wide_nibbles,
 };
 use super::reference_rounding;
+use super::sixteen_lanes::{Lanes, Plain};
 use super::symmetric_search::{SymmetricPlan, SymmetricSolution, search_symmetric};
 use crate::blocks::GgmlType;
 use crate::cpu::Backend;
@@ -100,13 +100,13 @@ pub fn quantize_blocks(
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vbmi2,avx2,bmi2")]
 fn quantize_avx512(options: &BlockOptions<'_>, first_column: usize, weights: &[f32], out: &mut [u8]) {
-    quantize_body::<super::lanes::Avx512>(options, first_column, weights, out);
+    quantize_body::<super::sixteen_lanes::Avx512>(options, first_column, weights, out);
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,bmi2")]
 fn quantize_avx2(options: &BlockOptions<'_>, first_column: usize, weights: &[f32], out: &mut [u8]) {
-    quantize_body::<super::lanes::Avx2>(options, first_column, weights, out);
+    quantize_body::<super::sixteen_lanes::Avx2>(options, first_column, weights, out);
 }
 
 fn check_weights(options: &BlockOptions<'_>, first_weight: u64, weights: &[f32]) -> Result<()> {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::block_tests::{block_types, bytes_for, noise, options};
+use super::quantized_block_tests::{block_types, bytes_for, noise, options};
 use super::*;
 use crate::blocks::GgmlType;
 use crate::context::Context;

@@ -10,8 +10,8 @@
 
 use super::code_grid::CodeGrid;
 use super::half_scale::{first_scale, rounded_scale};
-use super::lanes::Lanes;
 use super::lot::Lot;
+use super::sixteen_lanes::Lanes;
 
 /// How a format stores scales, and how hard to search.
 #[derive(Clone, Copy)]
