@@ -78,7 +78,7 @@ pub const Q2_K: AffinePlan = AffinePlan {
     step: 0.1,
     trials: 25,
     turns: 3,
-    starts: &[(1.0, 1.0), (0.9, 1.0), (1.0, 0.9), (0.9, 0.9)],
+    starts: &[(1.0, 1.0), (0.9, 0.9)],
     rounds: 3,
 };
 pub const Q4_K: AffinePlan = AffinePlan {
