@@ -1,12 +1,14 @@
 //! `cargo bench --bench quantize [-- TYPE …]`: weights a second of every block format by every backend, and the error beside
-//! that of ggml's searches, plain and with importance.
+//! that of ggml's searches, plain and with importance. `-- gptq` times error feedback on a layer of 4096 columns instead.
 
 use std::time::Instant;
 
-use lathe_kernels::blocks::{GgmlType, dequantize};
+use lathe_kernels::Context;
+use lathe_kernels::blocks::{FloatType, GgmlType, dequantize};
 use lathe_kernels::cpu::Backend;
 use lathe_kernels::quantize::ggml_searches::ggml_quantized;
-use lathe_kernels::quantize::{BlockOptions, Emphasis, quantize_blocks};
+use lathe_kernels::quantize::gptq::{factor_gram, gptq_groups};
+use lathe_kernels::quantize::{BlockOptions, Emphasis, GroupOptions, ScaleRule, quantize_blocks};
 
 const ROWS: usize = 32;
 const COLUMNS: usize = 4096;
@@ -14,6 +16,9 @@ const ROUNDS: usize = 3;
 
 fn main() {
     let wanted: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with("--")).collect();
+    if wanted.iter().any(|name| name == "gptq") {
+        return gptq();
+    }
     let mut random = Random(7);
     let gauss: Vec<f32> = (0..ROWS * COLUMNS).map(|_| 0.02 * random.gauss()).collect();
     let heavy: Vec<f32> = gauss.iter().map(|x| x / (0.3 + random.uniform())).collect();
@@ -57,6 +62,37 @@ fn main() {
             println!("{line}");
         }
     }
+}
+
+/// One layer on one thread: the factor, then as many rows as fit a few seconds, in floating-point operations of the textbook.
+fn gptq() {
+    const LAYER_ROWS: usize = 1024;
+    let context = Context::with_threads(1).unwrap();
+    let mut random = Random(9);
+    let weights: Vec<f32> = (0..LAYER_ROWS * COLUMNS).map(|_| 0.02 * random.gauss()).collect();
+    let spread: Vec<f32> = (0..COLUMNS).map(|_| random.gauss()).collect();
+    // Positive definite: one direction that all share, and a diagonal.
+    let gram: Vec<f32> = (0..COLUMNS * COLUMNS)
+        .map(|i| spread[i / COLUMNS] * spread[i % COLUMNS] + if i / COLUMNS == i % COLUMNS { 2.0 } else { 0.0 })
+        .collect();
+    let start = Instant::now();
+    let factor = context.pool.install(|| factor_gram(&context, &gram, COLUMNS, 0.01, true)).unwrap();
+    let after = start.elapsed().as_secs_f64();
+    let operations = (COLUMNS as f64).powi(3) / 3.0;
+    println!("factor of {COLUMNS} columns: {after:.2} s, {:.1} GFLOP/s", operations / after / 1e9);
+    let options = GroupOptions {
+        bits: 4,
+        columns: COLUMNS,
+        group_size: 128,
+        rule: ScaleRule::IntegerZero,
+        is_searched: false,
+        scale_type: FloatType::F16,
+        importance: None,
+    };
+    gptq_groups(&context, &factor, &options, &weights, None).unwrap();
+    let rounding = start.elapsed().as_secs_f64() - after;
+    let operations = LAYER_ROWS as f64 * (COLUMNS as f64).powi(2);
+    println!("{LAYER_ROWS} rows: {rounding:.2} s, {:.1} GFLOP/s", operations / rounding / 1e9);
 }
 
 /// Weighted squares of the error over those of the weights.

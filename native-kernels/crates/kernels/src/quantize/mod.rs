@@ -4,6 +4,7 @@ mod affine_search;
 mod block_plans;
 mod code_grid;
 pub mod ggml_searches;
+pub mod gptq;
 mod group_rounding;
 #[cfg(test)]
 mod group_tests;

@@ -311,9 +311,9 @@ fn refuses_what_no_block_can_hold_and_says_where() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
-    /// What lies on a format's grid already is kept, but for the search's choice of another grid that fits as well.
+    /// Plain rounding finds its grid again; a search may find another one, which fits no worse than the first fitted.
     #[test]
-    fn quantizing_again_keeps_what_was_decoded(seed in any::<u64>(), kind in 0_usize..12, scale in -12_i32..3) {
+    fn quantizing_again_adds_no_more_than_the_first_time(seed in any::<u64>(), kind in 0_usize..12, scale in -12_i32..3) {
         let ggml_type = block_types().nth(kind).unwrap();
         let weights: Vec<f32> = noise(512, seed).iter().map(|x| x * 2.0_f32.powi(scale)).collect();
         let ones = vec![1.0; 512];
@@ -325,7 +325,9 @@ proptest! {
             let second = weighted_error(&once, &twice, |_| 1.0);
             // Subnormal scales have steps of 2^-24: half of one, times the greatest codes, is lost at every turn.
             let least = 512.0 * (2.0_f64.powi(-25) * 127.0).powi(2);
-            prop_assert!(second <= 0.25 * first + least, "{}: {second} after {first}", ggml_type.name());
+            let is_plain = ggml_type == GgmlType::Q8_0 || importance.is_none() && kind < 5;
+            let share = if is_plain { 1e-5 } else { 1.0 };
+            prop_assert!(second <= share * first + least, "{}: {second} after {first}", ggml_type.name());
         }
     }
 

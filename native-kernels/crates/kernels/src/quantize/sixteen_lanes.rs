@@ -1,7 +1,7 @@
 //! Sixteen floats at a time, with the few operations that the searches are made of.
 //!
 //! Every operation is one IEEE operation in single precision, rounded to nearest, on each lane alone: no fused
-//! multiply-add, no reciprocal estimate, no sum across lanes. So the three bodies give the same bits, whatever the
+//! multiply-add (but for `mul_add`), no reciprocal estimate, no sum across lanes. So the three bodies give the same bits, whatever the
 //! compiler does with them, and whatever processor they run on.
 
 /// Sixteen floats.
@@ -31,6 +31,12 @@ pub trait Lanes: Copy {
     fn if_less(self, other: Self, yes: Self, no: Self) -> Self;
     /// `table[index]`, for whole numbers 0 to 31 in `self`.
     fn look_up(self, table: &[f32; 32]) -> Self;
+
+    /// `self + a · b`, fused where that is faster: not the same bits everywhere, and not for searches.
+    #[inline(always)]
+    fn mul_add(self, a: Self, b: Self) -> Self {
+        self.add(a.mul(b))
+    }
 
     /// The nearest whole number, of two the even one; for magnitudes up to 2^22.
     #[inline(always)]
@@ -238,6 +244,10 @@ mod x86 {
         #[inline(always)]
         fn if_less(self, other: Self, yes: Self, no: Self) -> Self {
             unsafe { Self(_mm512_mask_blend_ps(_mm512_cmp_ps_mask::<_CMP_LT_OQ>(self.0, other.0), no.0, yes.0)) }
+        }
+        #[inline(always)]
+        fn mul_add(self, a: Self, b: Self) -> Self {
+            unsafe { Self(_mm512_fmadd_ps(a.0, b.0, self.0)) }
         }
         #[inline(always)]
         fn look_up(self, table: &[f32; 32]) -> Self {
