@@ -32,7 +32,7 @@ pub struct BandGrid {
 
 /// 64 rows on their way; vectors are in the order of the factor.
 pub struct RowBand {
-    /// In: weights. Out: levels.
+    /// Weights.
     pub columns: Vec<Band>,
     /// Grids, and which of them each column has.
     pub grids: Vec<BandGrid>,
@@ -44,34 +44,44 @@ pub struct RowBand {
     pub is_iq4: bool,
 }
 
-/// Rounds the band in place.
-pub fn round_band(backend: Backend, factor: &GramFactor, band: &mut RowBand) {
+/// Levels of a band, and eᵀHe of each row under the damped matrix.
+pub struct RoundedBand {
+    /// In the order of the factor.
+    pub levels: Vec<Band>,
+    /// By row.
+    pub loss: Band,
+}
+
+/// Rounds a band. Without `is_fed` each column is rounded to nearest for itself, and the loss alone looks at the others.
+pub fn round_band(backend: Backend, factor: &GramFactor, band: &RowBand, is_fed: bool) -> RoundedBand {
     match backend {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: the backend is only handed out where the processor has its instructions.
-        Backend::Avx512 => unsafe { round_avx512(factor, band) },
+        Backend::Avx512 => unsafe { round_avx512(factor, band, is_fed) },
         #[cfg(target_arch = "x86_64")]
         // SAFETY: as above.
-        Backend::Avx2 => unsafe { round_avx2(factor, band) },
-        _ => round_body::<Plain>(factor, band),
+        Backend::Avx2 => unsafe { round_avx2(factor, band, is_fed) },
+        _ => round_body::<Plain>(factor, band, is_fed),
     }
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vbmi2,avx2,bmi2")]
-fn round_avx512(factor: &GramFactor, band: &mut RowBand) {
-    round_body::<super::super::sixteen_lanes::Avx512>(factor, band);
+fn round_avx512(factor: &GramFactor, band: &RowBand, is_fed: bool) -> RoundedBand {
+    round_body::<super::super::sixteen_lanes::Avx512>(factor, band, is_fed)
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,bmi2")]
-fn round_avx2(factor: &GramFactor, band: &mut RowBand) {
-    round_body::<super::super::sixteen_lanes::Avx2>(factor, band);
+fn round_avx2(factor: &GramFactor, band: &RowBand, is_fed: bool) -> RoundedBand {
+    round_body::<super::super::sixteen_lanes::Avx2>(factor, band, is_fed)
 }
 
 #[inline(always)]
-fn round_body<L: Lanes>(factor: &GramFactor, band: &mut RowBand) {
+#[allow(clippy::needless_range_loop, reason = "an index walks through several arrays at once")]
+fn round_body<L: Lanes>(factor: &GramFactor, band: &RowBand, is_fed: bool) -> RoundedBand {
     let columns = band.columns.len();
+    let mut rounded = RoundedBand { levels: vec![[[0.0; 16]; VECTORS]; columns], loss: [[0.0; 16]; VECTORS] };
     // e = w − ŵ of the columns that are done.
     let mut errors: Vec<Band> = vec![[[0.0; 16]; VECTORS]; columns];
     let mut moved = [[[0.0_f32; 16]; VECTORS]; BLOCK];
@@ -106,7 +116,8 @@ fn round_body<L: Lanes>(factor: &GramFactor, band: &mut RowBand) {
                     sum = sum.mul_add(L::splat(*number), L::load(&error[vector]));
                 }
                 let weight = L::load(&band.columns[column][vector]);
-                let mut wanted = weight.add(sum);
+                let moved_weight = weight.add(sum);
+                let mut wanted = if is_fed { moved_weight } else { weight };
                 if let Some(mask) = band.mask.get(column) {
                     wanted = wanted.mul(L::load(&mask[vector]));
                 }
@@ -118,9 +129,14 @@ fn round_body<L: Lanes>(factor: &GramFactor, band: &mut RowBand) {
                 } else {
                     steps.max(L::load(&grid.low[vector])).min(L::load(&grid.high[vector])).round()
                 };
-                weight.sub(scale.mul(level).add(offset)).store(&mut errors[column][vector]);
-                level.store(&mut band.columns[column][vector]);
+                let found = scale.mul(level).add(offset);
+                weight.sub(found).store(&mut errors[column][vector]);
+                level.store(&mut rounded.levels[column][vector]);
+                let missed = moved_weight.sub(found);
+                let loss = L::splat(factor.pivots[column]).mul(missed.mul(missed));
+                L::load(&rounded.loss[vector]).add(loss).store(&mut rounded.loss[vector]);
             }
         }
     }
+    rounded
 }

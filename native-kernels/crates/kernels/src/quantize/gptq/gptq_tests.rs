@@ -2,7 +2,7 @@
 
 use super::super::quantized_block_tests::{block_types, bytes_for, noise, options};
 use super::super::{GroupOptions, ScaleRule, quantize_blocks, quantize_groups};
-use super::error_feedback::{BandGrid, RowBand, round_band};
+use super::error_feedback::{Band, BandGrid, RowBand, round_band};
 use super::*;
 use crate::blocks::dequantize_reference;
 use crate::blocks::round_floats::FloatType;
@@ -56,15 +56,19 @@ fn the_example_by_hand_comes_out() {
     let factor = factor_gram(&context(1), &gram, 2, 0.0, false).unwrap();
     let whole = |value: f32| [[value; 16]; BAND_ROWS / 16];
     for backend in Backend::available() {
-        let mut band = RowBand {
+        let band = RowBand {
             columns: vec![whole(0.4); 2],
             grids: vec![BandGrid { scale: whole(1.0), offset: whole(0.0), low: whole(-8.0), high: whole(7.0) }],
             grid_of: vec![0, 0],
             mask: Vec::new(),
             is_iq4: false,
         };
-        round_band(backend, &factor, &mut band);
-        assert_eq!((band.columns[0], band.columns[1]), (whole(0.0), whole(1.0)), "{backend:?}");
+        let near = |loss: &Band, expected: f32| loss.iter().flatten().all(|loss| (loss - expected).abs() < 1e-6);
+        let fed = round_band(backend, &factor, &band, true);
+        assert_eq!((fed.levels[0], fed.levels[1]), (whole(0.0), whole(1.0)), "{backend:?}");
+        let nearest = round_band(backend, &factor, &band, false);
+        assert_eq!((nearest.levels[0], nearest.levels[1]), (whole(0.0), whole(0.0)), "{backend:?}");
+        assert!(near(&fed.loss, 0.56) && near(&nearest.loss, 0.96), "{backend:?}");
     }
     let loss = |found: [f32; 2]| layer_error(&gram, 2, &[0.4, 0.4], &found);
     assert!((loss([0.0, 0.0]) - 0.96).abs() < 1e-6 && (loss([0.0, 1.0]) - 0.56).abs() < 1e-6);
@@ -124,16 +128,17 @@ fn agrees_with_the_textbook() {
     for rule in [ScaleRule::HalfStep, ScaleRule::SignedExtreme, ScaleRule::IntegerZero, ScaleRule::FloatMinimum] {
         let options = groups_of(4, columns, rule);
         let factor = factor_gram(&context(2), &gram, columns, 0.01, false).unwrap();
-        let found = gptq_groups(&context(2), &factor, &options, &weights, None).unwrap();
+        let (found, figures) = gptq_groups(&context(2), &factor, &options, &weights, None).unwrap();
         let expected = textbook(&gram, columns, 0.01, &weights, &found);
-        // Where a sum in single precision falls on the other side of a border, the rest of the row differs too.
+        // Where a sum in single precision falls on the other side of a border, the rest of the row differs too; and rows
+        // that feedback would spoil keep their nearest codes, which the textbook does not do.
         let found = decoded(&found);
         let rows_apart = found
             .chunks_exact(columns)
             .zip(expected.chunks_exact(columns))
             .filter(|(a, b)| a.iter().zip(*b).any(|(a, b)| (a - b).abs() > 1e-5 * a.abs() + 1e-6))
             .count();
-        assert!(rows_apart <= 2, "{rule:?}: {rows_apart} rows differ");
+        assert!(rows_apart as u64 <= 2 + figures.nearest_rows && rows_apart < 5, "{rule:?}: {rows_apart} rows differ");
     }
 }
 
@@ -148,7 +153,7 @@ fn errs_less_than_rounding_onto_every_grid() {
             {
                 let options = groups_of(bits, columns, rule);
                 let plain = decoded(&quantize_groups(Backend::best(), &options, &weights).unwrap());
-                let found = decoded(&gptq_groups(&context(2), &factor, &options, &weights, None).unwrap());
+                let found = decoded(&gptq_groups(&context(2), &factor, &options, &weights, None).unwrap().0);
                 let (plain, found) =
                     (layer_error(&gram, columns, &weights, &plain), layer_error(&gram, columns, &weights, &found));
                 assert!(found < plain, "{bits} bits {rule:?}: {found} {plain}");
@@ -159,7 +164,8 @@ fn errs_less_than_rounding_onto_every_grid() {
             let mut plain = vec![0; bytes_for(ggml_type, weights.len())];
             quantize_blocks(Backend::best(), &options, 0, &weights, &mut plain).unwrap();
             let mut found = vec![0; plain.len()];
-            gptq_blocks(&context(2), &factor, &options, 0, &weights, None, &mut found).unwrap();
+            let figures = gptq_blocks(&context(2), &factor, &options, 0, &weights, None, &mut found).unwrap();
+            assert!(figures.loss < figures.nearest_loss, "{}", ggml_type.name());
             let error = |bytes: &[u8]| {
                 let mut out = vec![0.0; weights.len()];
                 dequantize_reference(ggml_type, bytes, &mut out);
@@ -197,7 +203,7 @@ fn pruned_weights_stay_zero() {
     let are_zero = |found: &[f32]| found.iter().zip(&mask).all(|(weight, free)| *free == 1 || *weight == 0.0);
     for rule in [ScaleRule::Restricted, ScaleRule::HalfStep, ScaleRule::SignedExtreme, ScaleRule::IntegerZero] {
         let found = gptq_groups(&context(1), &factor, &groups_of(3, columns, rule), &weights, Some(&mask)).unwrap();
-        assert!(are_zero(&decoded(&found)), "{rule:?}");
+        assert!(are_zero(&decoded(&found.0)), "{rule:?}");
     }
     for ggml_type in block_types() {
         let options = options(ggml_type, columns, None);
@@ -233,7 +239,7 @@ fn raises_the_damping_for_too_few_tokens_and_counts_dead_columns() {
     let options = groups_of(4, columns, ScaleRule::IntegerZero);
     let found = gptq_groups(&context(1), &nothing, &options, &weights, None).unwrap();
     let plain = quantize_groups(Backend::best(), &options, &weights).unwrap();
-    assert_eq!(found.codes, plain.codes);
+    assert_eq!((found.0.codes, found.1.nearest_rows), (plain.codes, 0));
 }
 
 #[test]
@@ -259,4 +265,32 @@ fn refuses_what_is_no_gram_matrix() {
     cancelled.control.cancel();
     let error = factor_gram(&cancelled, &[2.0, 1.0, 1.0, 2.0], 2, 0.01, false).map(|_| ()).unwrap_err();
     assert_eq!(error.status, Status::Cancelled);
+}
+
+#[test]
+fn rows_that_feedback_would_spoil_keep_their_nearest_codes_and_the_loss_is_the_layers() {
+    // Few columns, coarse codes and strong coupling: feedback may run into the ends of the range.
+    let (columns, rows) = (32, 400);
+    let gram = gram(columns, 40, 14);
+    let weights = noise(rows * columns, 15);
+    let factor = factor_gram(&context(2), &gram, columns, 0.01, false).unwrap();
+    let options = GroupOptions { scale_type: FloatType::F32, ..groups_of(2, columns, ScaleRule::SignedExtreme) };
+    let (found, figures) = gptq_groups(&context(2), &factor, &options, &weights, None).unwrap();
+    assert!(figures.nearest_rows > 0, "no row was spoilt: the test shows nothing");
+    let mut damped = gram;
+    let mean = (0..columns).map(|i| damped[i * columns + i]).sum::<f32>() / columns as f32;
+    (0..columns).for_each(|i| damped[i * columns + i] += 0.01 * mean);
+    let plain = decoded(&quantize_groups(Backend::best(), &options, &weights).unwrap());
+    let nearest = layer_error(&damped, columns, &weights, &plain);
+    let found = decoded(&found);
+    let kept = layer_error(&damped, columns, &weights, &found);
+    // Sums of a few dozen terms in single precision.
+    assert!((figures.nearest_loss / nearest - 1.0).abs() < 1e-4, "{} {nearest}", figures.nearest_loss);
+    assert!((figures.loss / kept - 1.0).abs() < 1e-4, "{} {kept}", figures.loss);
+    for ((weights, found), plain) in
+        weights.chunks_exact(columns).zip(found.chunks_exact(columns)).zip(plain.chunks_exact(columns))
+    {
+        let of = |other: &[f32]| layer_error(&damped, columns, weights, other);
+        assert!(of(found) <= of(plain) * 1.0001);
+    }
 }

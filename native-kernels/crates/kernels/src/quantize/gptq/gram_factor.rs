@@ -8,6 +8,7 @@
 use rayon::prelude::*;
 
 use crate::context::Context;
+use crate::cpu::Backend;
 use crate::error::{KernelError, Result, Status};
 
 /// What rounding in a certain order of columns needs.
@@ -16,6 +17,8 @@ pub struct GramFactor {
     pub order: Vec<u32>,
     /// f32 [columns, columns] in that order: row i holds R_ki / R_ii for k < i, and zeros.
     pub feedback: Vec<f32>,
+    /// R_ii² for each place.
+    pub pivots: Vec<f32>,
     /// What was added to the diagonal, as a multiple of its mean.
     pub damping: f64,
     /// Columns that no input ever reached.
@@ -64,7 +67,8 @@ pub fn factor_gram(
         context.control.check()?;
         let mut reversed = reversed_matrix(gram, columns, &order, mean, damping);
         if cholesky(context, &mut reversed, columns)? {
-            return Ok(GramFactor { feedback: feedback(&reversed, columns), order, damping, dead_columns });
+            let pivots = (0..columns).rev().map(|row| reversed[row * columns + row].powi(2) as f32).collect();
+            return Ok(GramFactor { feedback: feedback(&reversed, columns), order, pivots, damping, dead_columns });
         }
     }
     Err(KernelError::malformed("the Gram matrix has negative eigenvalues, even with its mean added to the diagonal"))
@@ -86,12 +90,14 @@ fn reversed_matrix(gram: &[f32], columns: usize, order: &[u32], mean: f64, dampi
 
 /// Columns that are worked on together: their rows stay in a first-level cache.
 const PANEL: usize = 32;
+const _: () = assert!(PANEL.is_multiple_of(LANES) && PANEL.is_multiple_of(TILE));
 /// Independent sums.
 const LANES: usize = 8;
 
 /// The lower Cholesky factor in place; false where a pivot is not positive. The same at any thread count: each number is
 /// one dot product, in fixed lanes.
 fn cholesky(context: &Context, matrix: &mut [f64], columns: usize) -> Result<bool> {
+    let backend = Backend::best();
     for first in (0..columns).step_by(PANEL) {
         context.control.check()?;
         let width = PANEL.min(columns - first);
@@ -116,17 +122,70 @@ fn cholesky(context: &Context, matrix: &mut [f64], columns: usize) -> Result<boo
         }
         let panel = &panel[..];
         context.pool.install(|| {
-            rest.par_chunks_exact_mut(columns).for_each(|row| {
-                for column in 0..width {
-                    let (end, other) = (first + column, &panel[column * columns..]);
-                    row[end] = (row[end] - dot(&row[..end], &other[..end])) / other[end];
-                }
-            });
+            rest.par_chunks_exact_mut(columns).for_each(|row| solve_row(backend, row, panel, first, width));
         });
     }
     Ok(true)
 }
 
+/// A row's numbers in a panel's columns, from all earlier ones.
+fn solve_row(backend: Backend, row: &mut [f64], panel: &[f64], first: usize, width: usize) {
+    match backend {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: the backend is only handed out where the processor has its instructions.
+        Backend::Avx512 => unsafe { solve_row_avx512(row, panel, first, width) },
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: as above.
+        Backend::Avx2 => unsafe { solve_row_avx2(row, panel, first, width) },
+        _ => solve_row_body(row, panel, first, width),
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+fn solve_row_avx512(row: &mut [f64], panel: &[f64], first: usize, width: usize) {
+    solve_row_body(row, panel, first, width);
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,bmi2")]
+fn solve_row_avx2(row: &mut [f64], panel: &[f64], first: usize, width: usize) {
+    solve_row_body(row, panel, first, width);
+}
+
+/// Columns whose dot products are taken side by side over what lies before the panel.
+const TILE: usize = 4;
+
+#[inline(always)]
+fn solve_row_body(row: &mut [f64], panel: &[f64], first: usize, width: usize) {
+    let columns = row.len();
+    let mut done = [0.0; PANEL];
+    for tile in (0..width).step_by(TILE) {
+        let others: [&[f64]; TILE] =
+            std::array::from_fn(|index| &panel[(tile + index).min(width - 1) * columns..][..first]);
+        let mut sums = [[0.0; LANES]; TILE];
+        // Panels begin at multiples of the lanes: nothing is left over.
+        let own = row[..first].as_chunks::<LANES>().0;
+        for (place, own) in own.iter().enumerate() {
+            for (other, sums) in others.iter().zip(&mut sums) {
+                let other = &other[place * LANES..][..LANES];
+                for lane in 0..LANES {
+                    sums[lane] += own[lane] * other[lane];
+                }
+            }
+        }
+        for (sums, done) in sums.iter().zip(&mut done[tile..]) {
+            *done = sums.iter().sum();
+        }
+    }
+    for column in 0..width {
+        let (end, other) = (first + column, &panel[column * columns..]);
+        let within = dot(&row[first..end], &other[first..end]);
+        row[end] = (row[end] - done[column] - within) / other[end];
+    }
+}
+
+#[inline(always)]
 fn dot(a: &[f64], b: &[f64]) -> f64 {
     let mut sums = [0.0; LANES];
     let (a_rows, a_rest) = a.as_chunks::<LANES>();

@@ -22,18 +22,63 @@ use crate::error::{KernelError, Result};
 
 const NO_BAND: Band = [[0.0; 16]; BAND_ROWS / 16];
 
+/// What error feedback was worth.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct GptqFigures {
+    /// Σ over rows of eᵀHe, H as damped, of the codes that were kept.
+    pub loss: f64,
+    /// The same of rounding to nearest on the same scales.
+    pub nearest_loss: f64,
+    /// Rows where feedback lost more than rounding to nearest, whose codes were kept instead.
+    pub nearest_rows: u64,
+}
+
+impl GptqFigures {
+    /// Adds those of other rows.
+    pub fn add(&mut self, other: &Self) {
+        self.loss += other.loss;
+        self.nearest_loss += other.nearest_loss;
+        self.nearest_rows += other.nearest_rows;
+    }
+}
+
+/// Levels of a band: of each row those with feedback, or the nearest ones where these lose less.
+fn better_levels(backend: Backend, factor: &GramFactor, band: &RowBand, rows: usize) -> (Vec<Band>, GptqFigures) {
+    let (mut fed, nearest) = (round_band(backend, factor, band, true), round_band(backend, factor, band, false));
+    let mut figures = GptqFigures::default();
+    for row in 0..rows {
+        let (vector, lane) = (row / 16, row % 16);
+        let (loss, nearest_loss) = (fed.loss[vector][lane], nearest.loss[vector][lane]);
+        figures.nearest_loss += f64::from(nearest_loss);
+        figures.loss += f64::from(loss.min(nearest_loss));
+        if nearest_loss < loss {
+            figures.nearest_rows += 1;
+            for (fed, nearest) in fed.levels.iter_mut().zip(&nearest.levels) {
+                fed[vector][lane] = nearest[vector][lane];
+            }
+        }
+    }
+    (fed.levels, figures)
+}
+
+fn sum(figures: &[GptqFigures]) -> GptqFigures {
+    let mut all = GptqFigures::default();
+    figures.iter().for_each(|figures| all.add(figures));
+    all
+}
+
 /// Rounds whole rows onto groups of integers, whose scales are those of [`quantize_groups`].
 ///
 /// `mask` has a byte for each weight, 0 where it was pruned and must stay 0; rules without a level for 0 refuse one.
 /// The same at any thread count. Progress is in bytes of f32. Memory: `threads x 64 rows x 3`, and the answer.
-/// Cost: rows · columns² multiplications and additions / 2.
+/// Each row keeps the nearest codes where feedback would lose more. Cost: rows · columns² multiplications and additions.
 pub fn gptq_groups(
     context: &Context,
     factor: &GramFactor,
     options: &GroupOptions<'_>,
     weights: &[f32],
     mask: Option<&[u8]>,
-) -> Result<IntegerGroups> {
+) -> Result<(IntegerGroups, GptqFigures)> {
     check(factor, options.columns, weights, mask, options.rule != ScaleRule::FloatMinimum)?;
     let backend = Backend::best();
     let mut result = quantize_groups(backend, options, weights)?;
@@ -42,8 +87,8 @@ pub fn gptq_groups(
     let low = if options.rule == ScaleRule::Restricted { 1.0 } else { 0.0 };
     let (scales, zeros) = (&result.scales, &result.zeros);
     let bands = result.codes.par_chunks_mut(BAND_ROWS * columns).enumerate();
-    context.pool.install(|| {
-        bands.try_for_each(|(index, codes)| {
+    let figures: Vec<GptqFigures> = context.pool.install(|| {
+        let each = bands.map(|(index, codes)| {
             context.control.check()?;
             let first_row = index * BAND_ROWS;
             let rows = codes.len() / columns;
@@ -60,18 +105,19 @@ pub fn gptq_groups(
             let part = first_row * columns..first_row * columns + codes.len();
             let grid_of = factor.order.iter().map(|column| *column as usize / size).collect();
             let mask = mask.map(|mask| &mask[part.clone()]);
-            let mut band = filled_band(factor, &weights[part], mask, grids, grid_of, false);
-            round_band(backend, factor, &mut band);
-            for (levels, column) in band.columns.iter().zip(&factor.order) {
+            let band = filled_band(factor, &weights[part], mask, grids, grid_of, false);
+            let (levels, figures) = better_levels(backend, factor, &band, rows);
+            for (levels, column) in levels.iter().zip(&factor.order) {
                 for row in 0..rows {
                     codes[row * columns + *column as usize] = levels[row / 16][row % 16] as u8;
                 }
             }
             context.control.advance(4 * codes.len() as u64);
-            Ok(())
-        })
+            Ok(figures)
+        });
+        each.collect::<Result<_>>()
     })?;
-    Ok(result)
+    Ok((result, sum(&figures)))
 }
 
 /// Rounds whole rows onto the grids of GGML blocks, whose scales are those of [`quantize_blocks`]; `first_weight` is the
@@ -86,7 +132,7 @@ pub fn gptq_blocks(
     weights: &[f32],
     mask: Option<&[u8]>,
     out: &mut [u8],
-) -> Result<()> {
+) -> Result<GptqFigures> {
     options.check()?;
     let (ggml_type, columns) = (options.ggml_type, options.columns);
     check(factor, columns, weights, mask, has_zero(ggml_type))?;
@@ -99,8 +145,8 @@ pub fn gptq_blocks(
     let (low, high) = level_range(ggml_type);
     let row_bytes = columns / elements * bytes;
     let bands = out.par_chunks_mut(BAND_ROWS * row_bytes).zip(weights.par_chunks(BAND_ROWS * columns)).enumerate();
-    context.pool.install(|| {
-        bands.try_for_each(|(index, (blocks, weights))| {
+    let figures: Vec<GptqFigures> = context.pool.install(|| {
+        let each = bands.map(|(index, (blocks, weights))| {
             context.control.check()?;
             let before = index * BAND_ROWS * columns;
             quantize_blocks(backend, options, first_weight + before as u64, weights, blocks)?;
@@ -117,11 +163,11 @@ pub fn gptq_blocks(
             }
             let grid_of = factor.order.iter().map(|column| *column as usize / size).collect();
             let mask = mask.map(|mask| &mask[before..before + weights.len()]);
-            let mut band = filled_band(factor, weights, mask, grids, grid_of, is_iq4);
-            round_band(backend, factor, &mut band);
+            let band = filled_band(factor, weights, mask, grids, grid_of, is_iq4);
+            let (found, figures) = better_levels(backend, factor, &band, weights.len() / columns);
             let mut levels = vec![0.0; columns];
             for (row, blocks) in blocks.chunks_exact_mut(row_bytes).enumerate() {
-                for (found, column) in band.columns.iter().zip(&factor.order) {
+                for (found, column) in found.iter().zip(&factor.order) {
                     levels[*column as usize] = found[row / 16][row % 16];
                 }
                 for (levels, block) in levels.chunks_exact(elements).zip(blocks.chunks_exact_mut(bytes)) {
@@ -129,9 +175,11 @@ pub fn gptq_blocks(
                 }
             }
             context.control.advance(4 * weights.len() as u64);
-            Ok(())
-        })
-    })
+            Ok(figures)
+        });
+        each.collect::<Result<_>>()
+    })?;
+    Ok(sum(&figures))
 }
 
 /// Σ over rows of eᵀHe, e = weights − found: what a layer's output is off by.
