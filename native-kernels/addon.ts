@@ -21,7 +21,7 @@ import type {
   TensorStatistics,
   VocabularyScores,
 } from '../core/kernels/kernels.ts';
-import type { QuantizeFigures, WeightSource } from '../core/kernels/quantize-kernels.ts';
+import type { GptqFigures, GramSource, QuantizeFigures, WeightSource } from '../core/kernels/quantize-kernels.ts';
 
 export interface CallControl {
   cancel(): void;
@@ -66,6 +66,16 @@ export interface Addon {
     threads: number,
     control: CallControl,
   ): Promise<{ figures?: QuantizeFigures; refusal?: string }>;
+  gptqGgml(
+    source: WeightSource,
+    inputs: GramSource,
+    type: GgmlType,
+    importance: Float32Array | null,
+    magnitudeSpread: number | null,
+    target: DecodeTarget,
+    threads: number,
+    control: CallControl,
+  ): Promise<{ figures?: QuantizeFigures; feedback?: GptqFigures; refusal?: string }>;
   tensorStatistics(
     source: ByteRange[],
     dtype: string,

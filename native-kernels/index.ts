@@ -95,6 +95,24 @@ function wrap(addon: Addon): QuantizeKernels {
         const { figures, refusal } = answer;
         return figures === undefined ? { refusal: refusal ?? 'no reason given' } : { figures };
       }),
+    gptqGgml: (source, inputs, { type, importance, magnitudeSpread }, target, options) =>
+      call(options, async (control) => {
+        const { threads } = options;
+        const answer = await addon.gptqGgml(
+          source,
+          inputs,
+          type,
+          importance,
+          magnitudeSpread,
+          target,
+          threads,
+          control,
+        );
+        const { figures, feedback, refusal } = answer;
+        return figures === undefined || feedback === undefined
+          ? { refusal: refusal ?? 'no reason given' }
+          : { figures, feedback };
+      }),
     tensorStatistics: (source, dtype, options) =>
       call(options, (control) => addon.tensorStatistics(source, dtype, options.threads, control)),
     measureDfloat11: (source, options) =>

@@ -43,6 +43,30 @@ export interface QuantizeFigures {
   maxAbsError: number;
 }
 
+/** The inputs of a layer, as they weigh the errors of its columns. */
+export interface GramSource {
+  /** f32 [columns, columns], symmetric, little-endian; in any unit. */
+  range: ByteRange;
+  /** Added to the diagonal as a multiple of its mean, 0 to 1 (0.01 is usual); raised where that does not do. */
+  damping: number;
+  /** Whether columns of greatest diagonal are rounded first ("act-order"); scales do not depend on it. */
+  isOrdered: boolean;
+}
+
+/** What error feedback was worth. */
+export interface GptqFigures {
+  /** Σ over rows of eᵀHe, H as damped: what the layer's output is off by. */
+  loss: number;
+  /** The same of rounding to nearest on the same scales. */
+  nearestLoss: number;
+  /** Rows where feedback would have lost more, so that their nearest codes were kept. */
+  nearestRows: number;
+  /** What was added to the diagonal in the end. */
+  damping: number;
+  /** Columns that no input reached: they were rounded to nearest. */
+  deadColumns: number;
+}
+
 export interface QuantizeKernels extends Kernels {
   /**
    * Quantizes a tensor into blocks, which take exactly the target's bytes; each is decoded again for the figures. The same
@@ -57,4 +81,20 @@ export interface QuantizeKernels extends Kernels {
     target: DecodeTarget,
     options: CallOptions,
   ): Promise<{ figures: QuantizeFigures } | { refusal: string }>;
+
+  /**
+   * Rounds a tensor onto a block format's grids with GPTQ's error feedback. The same bytes at any thread count; they may
+   * differ between kinds of processors. Counts four bytes a weight as its progress. Native memory: 16 bytes for each number
+   * of the Gram matrix, beside what `memoryBytes` says.
+   *
+   * @throws NumericsError NUMERICS_NOT_FINITE at a weight or a number of the Gram matrix, named
+   * @throws FormatError FORMAT_CODED_DATA_MALFORMED where the matrix cannot be a Gram matrix
+   */
+  gptqGgml(
+    source: WeightSource,
+    inputs: GramSource,
+    format: BlockFormat,
+    target: DecodeTarget,
+    options: CallOptions,
+  ): Promise<{ figures: QuantizeFigures; feedback: GptqFigures } | { refusal: string }>;
 }

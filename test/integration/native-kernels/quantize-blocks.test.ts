@@ -95,3 +95,23 @@ test('a row that is no whole block is a bug of the caller', async () => {
   const answer = () => kernels.quantizeGgml(odd, format('Q4_K'), { kind: 'discard', sizeBytes: 144 }, { threads: 1 });
   expect(await errorOf(answer)).toMatchObject({ code: 'BUG_KERNEL_ARGUMENT' });
 });
+
+test('error feedback loses less than rounding to nearest under the same inputs', async () => {
+  // Inputs that all share one direction.
+  const shared = Float32Array.from({ length: 256 }, (_, column) => Math.sin(column) + 1.5);
+  const gram = Float32Array.from({ length: 256 * 256 }, (_, index) => {
+    const [row, column] = [Math.floor(index / 256), index % 256];
+    return shared[row]! * shared[column]! + (row === column ? 1 : 0);
+  });
+  writeFileSync(at('gram'), gram);
+  const inputs = {
+    range: { path: at('gram'), offsetBytes: 0, sizeBytes: gram.byteLength },
+    damping: 0.01,
+    isOrdered: true,
+  };
+  const target = into('blocks', (weights / 256) * 144);
+  const found = await kernels.gptqGgml(source, inputs, format('Q4_K'), target, { threads: 2 });
+  expect(found).toMatchObject({ feedback: { damping: 0.01, deadColumns: 0 }, figures: { weights } });
+  const { feedback } = found as { feedback: { loss: number; nearestLoss: number } };
+  expect(feedback.loss).toBeLessThan(feedback.nearestLoss);
+});

@@ -1,13 +1,14 @@
 //! Weights in files to GGML's block formats.
 
 use lathe_kernels::blocks::GgmlType;
+use lathe_kernels::quantize::gptq::{GramSource, gptq_tensor};
 use lathe_kernels::quantize::{BlockOptions, Emphasis, QuantizeFigures, SourceOrder, WeightSource, quantize_tensor};
 use lathe_kernels::{KernelError, Status};
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
 
 use crate::call::{CallControl, Work};
-use crate::js_ranges::{JsByteRange, JsTarget, ranges, target, unsigned};
+use crate::js_ranges::{JsByteRange, JsTarget, range, ranges, target, unsigned};
 
 /// `core/kernels` WeightSource.
 #[napi(object)]
@@ -28,6 +29,32 @@ pub struct JsQuantizeFigures {
     pub weighted_squares: f64,
     pub weighted_error: f64,
     pub max_abs_error: f64,
+}
+
+/// `core/kernels` GramSource.
+#[napi(object)]
+pub struct JsGramSource {
+    pub range: JsByteRange,
+    pub damping: f64,
+    pub is_ordered: bool,
+}
+
+/// `core/kernels` GptqFigures.
+#[napi(object, object_from_js = false)]
+pub struct JsGptqFigures {
+    pub loss: f64,
+    pub nearest_loss: f64,
+    pub nearest_rows: i64,
+    pub damping: f64,
+    pub dead_columns: i64,
+}
+
+/// Figures, or a refusal.
+#[napi(object, object_from_js = false)]
+pub struct JsGptqAnswer {
+    pub figures: Option<JsQuantizeFigures>,
+    pub feedback: Option<JsGptqFigures>,
+    pub refusal: Option<String>,
 }
 
 /// One of the two.
@@ -51,15 +78,7 @@ pub fn quantize_ggml(
     let context = control.context(threads)?;
     Ok(Work::task(move || {
         let source = source(&from)?;
-        let options = BlockOptions {
-            ggml_type: named_type(&wanted_type)?,
-            columns: source.columns as usize,
-            importance: importance.as_deref(),
-            emphasis: match magnitude_spread {
-                None => Emphasis::None,
-                Some(spread) => Emphasis::Magnitude { spread: spread as f32 },
-            },
-        };
+        let options = options(&source, &wanted_type, importance.as_deref(), magnitude_spread)?;
         let target = target(&mut target_ranges)?;
         match quantize_tensor(&context, &source, &options, &target) {
             Ok(found) => Ok(JsQuantizeAnswer { figures: Some(figures(&found)), refusal: None }),
@@ -69,6 +88,61 @@ pub fn quantize_ggml(
             Err(error) => Err(error),
         }
     }))
+}
+
+#[napi]
+#[allow(clippy::too_many_arguments, reason = "fields of objects cannot be null")]
+pub fn gptq_ggml(
+    from: JsWeightSource,
+    inputs: JsGramSource,
+    wanted_type: String,
+    importance: Option<Float32Array>,
+    magnitude_spread: Option<f64>,
+    mut target_ranges: JsTarget,
+    threads: u32,
+    control: &CallControl,
+) -> Result<AsyncTask<Work<JsGptqAnswer>>> {
+    let context = control.context(threads)?;
+    Ok(Work::task(move || {
+        let source = source(&from)?;
+        let options = options(&source, &wanted_type, importance.as_deref(), magnitude_spread)?;
+        let gram = GramSource { range: range(&inputs.range)?, damping: inputs.damping, is_ordered: inputs.is_ordered };
+        let target = target(&mut target_ranges)?;
+        match gptq_tensor(&context, &source, &gram, &options, &target) {
+            Ok(found) => Ok(JsGptqAnswer {
+                figures: Some(figures(&found.figures)),
+                feedback: Some(JsGptqFigures {
+                    loss: found.feedback.loss,
+                    nearest_loss: found.feedback.nearest_loss,
+                    nearest_rows: found.feedback.nearest_rows as i64,
+                    damping: found.damping,
+                    dead_columns: found.dead_columns as i64,
+                }),
+                refusal: None,
+            }),
+            Err(error) if error.status == Status::Unrepresentable => {
+                Ok(JsGptqAnswer { figures: None, feedback: None, refusal: Some(error.what) })
+            }
+            Err(error) => Err(error),
+        }
+    }))
+}
+
+fn options<'a>(
+    source: &WeightSource,
+    wanted_type: &str,
+    importance: Option<&'a [f32]>,
+    magnitude_spread: Option<f64>,
+) -> lathe_kernels::Result<BlockOptions<'a>> {
+    Ok(BlockOptions {
+        ggml_type: named_type(wanted_type)?,
+        columns: source.columns as usize,
+        importance,
+        emphasis: match magnitude_spread {
+            None => Emphasis::None,
+            Some(spread) => Emphasis::Magnitude { spread: spread as f32 },
+        },
+    })
 }
 
 fn source(js: &JsWeightSource) -> lathe_kernels::Result<WeightSource> {

@@ -1,12 +1,14 @@
 //! GPTQ against the textbook's loops, against rounding to nearest, by hand, and with bad input.
 
 use super::super::quantized_block_tests::{block_types, bytes_for, noise, options};
-use super::super::{GroupOptions, ScaleRule, quantize_blocks, quantize_groups};
+use super::super::stream_tests::{Folder, bf16};
+use super::super::{GroupOptions, ScaleRule, SourceOrder, WeightSource, quantize_blocks, quantize_groups};
 use super::error_feedback::{Band, BandGrid, RowBand, round_band};
 use super::*;
 use crate::blocks::dequantize_reference;
 use crate::blocks::round_floats::FloatType;
 use crate::error::Status;
+use crate::files::Target;
 
 /// Of inputs that hang together, some much larger than others.
 fn gram(columns: usize, tokens: usize, seed: u64) -> Vec<f32> {
@@ -292,5 +294,41 @@ fn rows_that_feedback_would_spoil_keep_their_nearest_codes_and_the_loss_is_the_l
     {
         let of = |other: &[f32]| layer_error(&damped, columns, weights, other);
         assert!(of(found) <= of(plain) * 1.0001);
+    }
+}
+
+#[test]
+fn files_get_the_blocks_of_memory_and_sizes_must_fit() {
+    let folder = Folder::new("gptq");
+    let (columns, rows) = (256, 530);
+    let (stored, weights) = bf16(&noise(rows * columns, 16));
+    let gram = gram(columns, 300, 17);
+    let gram_bytes: Vec<u8> = gram.iter().flat_map(|number| number.to_le_bytes()).collect();
+    let source = WeightSource {
+        ranges: vec![folder.store("weights", &stored)],
+        stored_type: GgmlType::Bf16,
+        columns: columns as u64,
+        order: SourceOrder::Stored,
+    };
+    let inputs = GramSource { range: folder.store("gram", &gram_bytes), damping: 0.01, is_ordered: true };
+    let options = options(GgmlType::Q4K, columns, None);
+    let mut expected = vec![0; bytes_for(GgmlType::Q4K, weights.len())];
+    let factor = factor_gram(&context(1), &gram, columns, 0.01, true).unwrap();
+    gptq_blocks(&context(1), &factor, &options, 0, &weights, None, &mut expected).unwrap();
+    let mut answers = Vec::new();
+    for threads in [1, 3] {
+        let range = folder.room("out", expected.len());
+        let target = Target::write(std::slice::from_ref(&range)).unwrap();
+        let context = context(threads);
+        answers.push(gptq_tensor(&context, &source, &inputs, &options, &target).unwrap());
+        assert!(std::fs::read(&range.path).unwrap()[5..] == expected);
+        assert_eq!(context.control.done_bytes(), 4 * weights.len() as u64);
+    }
+    assert_eq!(answers[0], answers[1]);
+    assert!(answers[0].feedback.loss < answers[0].feedback.nearest_loss && answers[0].damping == 0.01);
+    let short = GramSource { range: folder.store("short", &gram_bytes[4..]), ..inputs.clone() };
+    for (gram, room) in [(&short, expected.len()), (&inputs, expected.len() + 1)] {
+        let error = gptq_tensor(&context(1), &source, gram, &options, &Target::Discard(room as u64)).unwrap_err();
+        assert_eq!(error.status, Status::BadArgument);
     }
 }

@@ -4,6 +4,7 @@
 //! the order of rounding.
 
 mod error_feedback;
+mod gptq_stream;
 #[cfg(test)]
 mod gptq_tests;
 mod gram_factor;
@@ -12,6 +13,7 @@ mod stored_grids;
 use rayon::prelude::*;
 
 use self::error_feedback::{BAND_ROWS, Band, BandGrid, RowBand, round_band};
+pub use self::gptq_stream::{GptqAnswer, GramSource, gptq_tensor};
 pub use self::gram_factor::{GramFactor, factor_gram};
 use self::stored_grids::{has_zero, level_range, replace_levels, stored_grid, sub_block_elements};
 use super::{BlockOptions, GroupOptions, IntegerGroups, ScaleRule, quantize_blocks, quantize_groups};
