@@ -311,9 +311,10 @@ fn refuses_what_no_block_can_hold_and_says_where() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
-    /// Plain rounding finds its grid again; a search may find another one, which fits no worse than the first fitted.
+    /// Plain rounding finds its grid again. A search may end on another one: at two bits, with outliers, its loss was seen to
+    /// reach 1.2 times the first one's.
     #[test]
-    fn quantizing_again_adds_no_more_than_the_first_time(seed in any::<u64>(), kind in 0_usize..12, scale in -12_i32..3) {
+    fn quantizing_again_adds_errors_of_the_first_times_size_at_most(seed in any::<u64>(), kind in 0_usize..12, scale in -12_i32..3) {
         let ggml_type = block_types().nth(kind).unwrap();
         let weights: Vec<f32> = noise(512, seed).iter().map(|x| x * 2.0_f32.powi(scale)).collect();
         let ones = vec![1.0; 512];
@@ -326,7 +327,7 @@ proptest! {
             // Subnormal scales have steps of 2^-24: half of one, times the greatest codes, is lost at every turn.
             let least = 512.0 * (2.0_f64.powi(-25) * 127.0).powi(2);
             let is_plain = ggml_type == GgmlType::Q8_0 || importance.is_none() && kind < 5;
-            let share = if is_plain { 1e-5 } else { 1.0 };
+            let share = if is_plain { 1e-5 } else { 2.0 };
             prop_assert!(second <= share * first + least, "{}: {second} after {first}", ggml_type.name());
         }
     }
@@ -348,8 +349,8 @@ proptest! {
                     GgmlType::Q4_1 => (high - low) / 15.0 / 2.0,
                     _ => (high - low) / 31.0 / 2.0,
                 };
-                // Halves round d by 2^-11, times codes up to the range; a minimum by as much of itself.
-                let bound = step + 2.0 * largest * 2.0_f32.powi(-11) + 127.0 * 2.0_f32.powi(-25);
+                // Halves round d by 2^-11, times codes up to the range, twice the largest; a minimum by as much of itself.
+                let bound = step + 3.0 * largest * 2.0_f32.powi(-11) + 127.0 * 2.0_f32.powi(-25);
                 for (weight, found) in block.iter().zip(found) {
                     prop_assert!((weight - found).abs() <= bound, "{} {weight} {found}", ggml_type.name());
                 }
