@@ -1,5 +1,5 @@
 //! How each format is searched: what a handful of measurements with `cargo bench --bench quantize` left, on Gaussian and
-//! heavy-tailed weights. Twice as many trials, starts or rounds gained less than one part in a hundred of the error.
+//! heavy-tailed weights. Twice as many trials, starts or rounds gained about one part in a hundred of the error, or less.
 
 use super::affine_search::AffinePlan;
 use super::symmetric_search::SymmetricPlan;
