@@ -17,7 +17,10 @@ export interface WeightSource {
 
 /** How rows become blocks. */
 export interface BlockFormat {
-  /** A block format; rows are whole blocks of it, else BUG_KERNEL_ARGUMENT: the caller picks what to fall back to. */
+  /**
+   * Rows are whole blocks of it, else BUG_KERNEL_ARGUMENT: the caller picks what to fall back to. F32, F16 or BF16 (not for
+   * GPTQ): weights are rounded, to nearest, ties to even.
+   */
   type: GgmlType;
   /**
    * f32, one a column, each >= 0: what an error's square counts for. Null: all alike, and Q4_0, Q4_1, Q5_0 and Q5_1 are then

@@ -16,4 +16,5 @@ pub use block_reference::dequantize_reference;
 pub use block_stream::{compare, convert, dequantize_to_memory};
 pub use block_types::GgmlType;
 pub use ggml_tensor::{GgmlTensor, RowOrder};
+pub(crate) use round_floats::round_floats;
 pub use round_floats::{BlockFigures, FloatType};

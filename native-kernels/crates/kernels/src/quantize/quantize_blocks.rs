@@ -12,14 +12,14 @@ use super::pack_blocks::{
 use super::reference_rounding;
 use super::sixteen_lanes::{Lanes, Plain};
 use super::symmetric_search::{SymmetricPlan, SymmetricSolution, search_symmetric};
-use crate::blocks::GgmlType;
+use crate::blocks::{FloatType, GgmlType, round_floats};
 use crate::cpu::Backend;
 use crate::error::{KernelError, Result, Status};
 
 /// How to quantize rows of weights into blocks.
 #[derive(Debug, Clone, Copy)]
 pub struct BlockOptions<'a> {
-    /// The format.
+    /// The format: blocks, or floats, to which weights are rounded (to nearest, ties to even).
     pub ggml_type: GgmlType,
     /// Weights of a row: whole blocks.
     pub columns: usize,
@@ -31,13 +31,18 @@ pub struct BlockOptions<'a> {
 }
 
 impl BlockOptions<'_> {
+    /// As [`BlockOptions::check`], for methods that need a grid: fails with [`Status::BadArgument`] for floats too.
+    pub fn check_blocks(&self) -> Result<()> {
+        match FloatType::of_dtype(self.ggml_type.name()) {
+            None => self.check(),
+            Some(_) => Err(KernelError::bad_argument(format!("{} is no block format", self.ggml_type.name()))),
+        }
+    }
+
     /// Fails with [`Status::BadArgument`] where rows are no whole blocks or importance fits no row, with
     /// [`Status::NotFinite`] where importance is no number or less than 0.
     pub fn check(&self) -> Result<()> {
         let (name, block) = (self.ggml_type.name(), self.ggml_type.block_elements() as usize);
-        if block == 1 {
-            return Err(KernelError::bad_argument(format!("{name} is no block format")));
-        }
         if self.columns == 0 || !self.columns.is_multiple_of(block) {
             return Err(KernelError::bad_argument(format!(
                 "rows of {} weights are no whole {name} blocks of {block}",
@@ -84,6 +89,10 @@ pub fn quantize_blocks(
         )));
     }
     check_weights(options, first_weight, weights)?;
+    if let Some(float_type) = FloatType::of_dtype(options.ggml_type.name()) {
+        round_floats(backend, float_type, weights, out);
+        return Ok(());
+    }
     let first_column = (first_weight % options.columns as u64) as usize;
     match backend {
         #[cfg(target_arch = "x86_64")]
@@ -114,7 +123,13 @@ fn check_weights(options: &BlockOptions<'_>, first_weight: u64, weights: &[f32])
     const GREATEST_HALF: f32 = 65504.0;
     // A minimum is stored as it is, d of Q8_0 as 1 / 127 of the largest weight; the others' d are found by searches that
     // may go a little beyond the plain range.
-    let most = if options.ggml_type == GgmlType::Q8_0 { GREATEST_HALF * 127.0 } else { GREATEST_HALF };
+    let most = match options.ggml_type {
+        GgmlType::Q8_0 => GREATEST_HALF * 127.0,
+        // The greatest number that rounds to one of BF16, not to infinity.
+        GgmlType::Bf16 => f32::from_bits(0x7f7f_7fff),
+        GgmlType::F32 => f32::MAX,
+        _ => GREATEST_HALF,
+    };
     // One pass without an early end, so that it becomes vectors.
     if weights.iter().fold(true, |all, weight| all & (weight.abs() <= most)) {
         return Ok(());
@@ -153,7 +168,7 @@ fn quantize_body<L: Lanes>(options: &BlockOptions<'_>, first_column: usize, weig
         GgmlType::Q2K => work.affine::<L, 16, 256, 84>(&block_plans::Q2_K, out),
         GgmlType::Q4K => work.affine::<L, 32, 256, 144>(&block_plans::Q4_K, out),
         GgmlType::Q5K => work.affine::<L, 32, 256, 176>(&block_plans::Q5_K, out),
-        GgmlType::F32 | GgmlType::F16 | GgmlType::Bf16 => debug_assert!(false, "`check` refuses plain types"),
+        GgmlType::F32 | GgmlType::F16 | GgmlType::Bf16 => debug_assert!(false, "floats are rounded before"),
     }
 }
 

@@ -304,7 +304,7 @@ fn refuses_what_no_block_can_hold_and_says_where() {
         (options(GgmlType::Q4K, 1024, Some(&with_nan)), Status::NotFinite),
         (options(GgmlType::Q4K, 1024, Some(&negative)), Status::NotFinite),
     ] {
-        assert_eq!(options.check().unwrap_err().status, status);
+        assert_eq!(options.check_blocks().unwrap_err().status, status);
     }
 }
 

@@ -163,3 +163,35 @@ fn refuses_sizes_that_do_not_fit_and_stops_when_cancelled() {
     context.control.cancel();
     assert_eq!(run(&plain, 256, bytes), Err(Status::Cancelled));
 }
+
+#[test]
+fn floats_are_rounded_and_their_heads_paired() {
+    let folder = Folder::new("floats");
+    let weights = noise(8 * 3, 7);
+    let (stored, exact) = bf16(&weights);
+    let mut from = source(vec![folder.store("source", &stored)], 3);
+    from.order = SourceOrder::HalvesToPairs { heads: 2 };
+    let paired: Vec<f32> = [0, 2, 1, 3, 4, 6, 5, 7].iter().flat_map(|row| exact[3 * row..][..3].to_vec()).collect();
+    let context = Context::with_threads(2).unwrap();
+    for (ggml_type, wanted) in [
+        (GgmlType::F32, paired.iter().flat_map(|weight| weight.to_le_bytes()).collect::<Vec<u8>>()),
+        (GgmlType::Bf16, bf16(&paired).0),
+    ] {
+        let room = folder.room(ggml_type.name(), wanted.len());
+        let options = options(ggml_type, 3, None);
+        let figures =
+            quantize_tensor(&context, &from, &options, &Target::write(std::slice::from_ref(&room)).unwrap()).unwrap();
+        assert_eq!(std::fs::read(room.path).unwrap()[5..], wanted);
+        assert_eq!((figures.weights, figures.squared_error), (24, 0.0));
+    }
+}
+
+#[test]
+fn a_weight_that_a_float_cannot_hold_is_refused() {
+    for (ggml_type, weight) in [(GgmlType::F16, 70000.0), (GgmlType::Bf16, f32::MAX)] {
+        let mut out = [0; 2];
+        let error = quantize_blocks(Backend::best(), &options(ggml_type, 1, None), 4, &[weight], &mut out).unwrap_err();
+        assert_eq!(error.status, Status::Unrepresentable);
+        assert!(error.what.contains("weight 4"), "{}", error.what);
+    }
+}

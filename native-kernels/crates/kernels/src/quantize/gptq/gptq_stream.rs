@@ -49,7 +49,7 @@ pub fn gptq_tensor(
     options: &BlockOptions<'_>,
     target: &Target,
 ) -> Result<GptqAnswer> {
-    options.check()?;
+    options.check_blocks()?;
     let (elements, bytes) = (options.ggml_type.block_elements(), options.ggml_type.block_bytes());
     let (open, columns, backend) = (OpenWeights::open(source)?, options.columns as u64, Backend::best());
     let stored_gram = Source::open(std::slice::from_ref(&gram.range))?;

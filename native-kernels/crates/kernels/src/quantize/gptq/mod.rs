@@ -135,7 +135,7 @@ pub fn gptq_blocks(
     mask: Option<&[u8]>,
     out: &mut [u8],
 ) -> Result<GptqFigures> {
-    options.check()?;
+    options.check_blocks()?;
     let (ggml_type, columns) = (options.ggml_type, options.columns);
     check(factor, columns, weights, mask, has_zero(ggml_type))?;
     let (elements, bytes) = (ggml_type.block_elements() as usize, ggml_type.block_bytes() as usize);
