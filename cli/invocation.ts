@@ -1,4 +1,5 @@
 /** What the arguments ask for, once they are parsed and checked: one member for each command. */
+import type { GgufMix } from '../core/contract/gguf-mixes.ts';
 
 /** Flags that mean the same for every command. */
 export interface Flags {
@@ -36,6 +37,15 @@ export interface RestoreInvocation {
   output: string;
   dtype: 'bf16' | 'f16' | 'f32' | null;
   maxShardBytes: number | null;
+  force: boolean;
+}
+
+export interface ExportInvocation {
+  command: 'export';
+  model: string;
+  output: string;
+  type: GgufMix;
+  hasTokenizer: boolean;
   force: boolean;
 }
 
@@ -78,6 +88,7 @@ export interface SchemaInvocation {
 export type Invocation =
   | InspectInvocation
   | CompressInvocation
+  | ExportInvocation
   | RestoreInvocation
   | VerifyInvocation
   | EstimateInvocation
