@@ -9,6 +9,7 @@ import {
   parsePositiveBytes,
   parseThreads,
 } from './flag-values.ts';
+import { GGUF_MIXES, ggufMixNamed, type GgufMix } from '../core/contract/gguf-mixes.ts';
 import type { EvaluateInvocation, Invocation, RecipeChoice, Request } from './invocation.ts';
 import { defineRunCommands } from './run-commands.ts';
 import { toUsageError, unknownCommand } from './usage-fault.ts';
@@ -32,7 +33,8 @@ Examples:
   lathe evaluate model.df11 --text some.txt --reference path/to/model
   lathe restore model.df11 -o model.restored
   lathe runs list
-  lathe resume 20260102T1504`;
+  lathe resume 20260102T1504
+  lathe export path/to/model --to gguf --type Q4_K_M -o model.gguf`;
 
 /** Flags of the program itself, as commander gives them. */
 interface GlobalOptions {
@@ -126,7 +128,7 @@ function defineProgram(version: string, write: (text: string) => void, helpColum
       )
       .option('--device <device>', 'auto, cpu or gpu[:N]; this release computes on the CPU', checkDevice)
       .option('--dry-run', 'compress, evaluate, runs clean: check all, say what would be done, write nothing')
-      .option('--force', 'compress, restore, evaluate: replace an existing output')
+      .option('--force', 'compress, restore, export, evaluate: replace an existing output')
       // Exit codes stand on every command's page, examples on the first.
       .addHelpText('after', EXAMPLES_TEXT)
       .addHelpText('afterAll', OUTPUT_TEXT)
@@ -182,6 +184,24 @@ function defineCommands(program: Command, onParsed: (invocation: Invocation) => 
         output: checkPath(options.output, '--output'),
         dtype: options.dtype ?? null,
         maxShardBytes: options.maxShardSize ?? null,
+        force: isSet('force'),
+      });
+    });
+  program
+    .command('export')
+    .description('write a model in the format of another program, and verify it by reading it back')
+    .argument('<model>', 'model folder, safetensors file or shard index')
+    .requiredOption('--to <format>', 'gguf', (text) => parseChoice(text, '--to', ['gguf']))
+    .requiredOption('--type <type>', `what the weights become: ${GGUF_MIXES.join(', ')}`, parseMix)
+    .requiredOption('-o, --output <file>', 'the file to write')
+    .option('--no-tokenizer', 'leave the tokenizer away, where GGUF cannot hold it')
+    .action((model: string, options: { output: string; type: GgufMix; tokenizer: boolean }) => {
+      onParsed({
+        command: 'export',
+        model: checkModel(model),
+        output: checkGgufPath(options.output),
+        type: options.type,
+        hasTokenizer: options.tokenizer,
         force: isSet('force'),
       });
     });
@@ -253,6 +273,19 @@ function defineCommands(program: Command, onParsed: (invocation: Invocation) => 
     .action((kind: string) => onParsed({ command: 'schema', kind }));
 }
 
+function parseMix(text: string): GgufMix {
+  const mix = ggufMixNamed(text);
+  if (mix !== null) return mix;
+  throw invalidArgument(`--type is "${text}".`, `Write ${formatAlternatives([...GGUF_MIXES])}.`);
+}
+
+/** Other programs know the format by it. */
+function checkGgufPath(text: string): string {
+  const path = checkPath(text, '--output');
+  if (/\.gguf$/i.test(path)) return path;
+  throw invalidArgument(`--output is "${text}", which does not end in ".gguf".`, 'Name a file such as model.gguf.');
+}
+
 function checkModel(model: string): string {
   return checkPath(model, 'MODEL');
 }
@@ -273,7 +306,7 @@ function chooseRecipe(command: string, { recipe, preset }: { recipe?: string; pr
 function refuseMeaningless(invocation: Invocation, force: boolean, dryRun: boolean): void {
   // A command of several words has dashes between them.
   const command = invocation.command.replaceAll('-', ' ');
-  const writers = ['compress', 'restore', 'evaluate'];
+  const writers = ['compress', 'restore', 'export', 'evaluate'];
   if (force && !writers.includes(command)) {
     throw invalidArgument(
       `--force means nothing to "lathe ${command}".`,

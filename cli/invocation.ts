@@ -1,4 +1,5 @@
 /** What the arguments ask for, once they are parsed and checked: one member for each command. */
+import type { GgufMix } from '../core/contract/gguf-mixes.ts';
 
 import type { RunState } from '../core/contract/runs-result.ts';
 
@@ -38,6 +39,15 @@ export interface RestoreInvocation {
   output: string;
   dtype: 'bf16' | 'f16' | 'f32' | null;
   maxShardBytes: number | null;
+  force: boolean;
+}
+
+export interface ExportInvocation {
+  command: 'export';
+  model: string;
+  output: string;
+  type: GgufMix;
+  hasTokenizer: boolean;
   force: boolean;
 }
 
@@ -112,6 +122,7 @@ export interface ResumeInvocation {
 export type Invocation =
   | InspectInvocation
   | CompressInvocation
+  | ExportInvocation
   | RestoreInvocation
   | VerifyInvocation
   | EstimateInvocation

@@ -118,6 +118,8 @@ async function runCommand(invocation: Invocation, context: CommandContext): Prom
       return (await import('./commands/inspect-command.ts')).runInspect(invocation, context);
     case 'compress':
       return (await import('./commands/compress-command.ts')).runCompress(invocation, context);
+    case 'export':
+      return (await import('./commands/export-command.ts')).runExport(invocation, context);
     case 'restore':
       return (await import('./commands/restore-command.ts')).runRestore(invocation, context);
     case 'verify':

@@ -31,6 +31,7 @@ const EXIT_BY_CODE = {
   RECIPE_INVALID_VALUE: EXIT.usage,
   RECIPE_NOT_SUPPORTED: EXIT.usage,
   RECIPE_INVALID_PATTERN: EXIT.usage,
+  ALLOCATION_BUDGET_TOO_SMALL: EXIT.usage,
   JOB_RESUME_MISMATCH: EXIT.usage,
   // Input files: bad for ever, trying again does not help.
   FORMAT_HEADER_OUT_OF_FILE: EXIT.input,

@@ -14,12 +14,14 @@ import type {
   FileLock,
   GgmlFigures,
   GgmlTensor,
+  GgmlType,
   KernelDescription,
   Plane,
   RunningDigest,
   TensorStatistics,
   VocabularyScores,
 } from '../core/kernels/kernels.ts';
+import type { GptqFigures, GramSource, QuantizeFigures, WeightSource } from '../core/kernels/quantize-kernels.ts';
 
 export interface CallControl {
   cancel(): void;
@@ -55,6 +57,25 @@ export interface Addon {
     threads: number,
     control: CallControl,
   ): Promise<GgmlFigures>;
+  quantizeGgml(
+    source: WeightSource,
+    type: GgmlType,
+    importance: Float32Array | null,
+    magnitudeSpread: number | null,
+    target: DecodeTarget,
+    threads: number,
+    control: CallControl,
+  ): Promise<{ figures?: QuantizeFigures; refusal?: string }>;
+  gptqGgml(
+    source: WeightSource,
+    inputs: GramSource,
+    type: GgmlType,
+    importance: Float32Array | null,
+    magnitudeSpread: number | null,
+    target: DecodeTarget,
+    threads: number,
+    control: CallControl,
+  ): Promise<{ figures?: QuantizeFigures; feedback?: GptqFigures; refusal?: string }>;
   tensorStatistics(
     source: ByteRange[],
     dtype: string,

@@ -4,7 +4,8 @@
  * `process.dlopen` rather than `require`, so that the same code runs in ES modules, CommonJS bundles and worker threads.
  */
 import { KernelError } from '../core/errors.ts';
-import type { CallOptions, Kernels, RunningDigest } from '../core/kernels/kernels.ts';
+import type { CallOptions, RunningDigest } from '../core/kernels/kernels.ts';
+import type { QuantizeKernels } from '../core/kernels/quantize-kernels.ts';
 import type { Addon, CallControl } from './addon.ts';
 import { toWorkbenchError } from './kernel-errors.ts';
 
@@ -16,7 +17,7 @@ const PROGRESS_INTERVAL_MS = 100;
  *
  * @throws KernelError KERNEL_UNAVAILABLE where the file is missing or made for another platform
  */
-export function loadKernels(binaryPath: string): Kernels {
+export function loadKernels(binaryPath: string): QuantizeKernels {
   const loaded: { exports: unknown } = { exports: {} };
   try {
     process.dlopen(loaded, binaryPath);
@@ -32,7 +33,7 @@ export function loadKernels(binaryPath: string): Kernels {
   return wrap(loaded.exports as Addon);
 }
 
-function wrap(addon: Addon): Kernels {
+function wrap(addon: Addon): QuantizeKernels {
   async function call<T>(options: CallOptions, start: (control: CallControl) => Promise<T>): Promise<T> {
     const control = new addon.CallControl();
     const { signal, onProgress } = options;
@@ -87,6 +88,31 @@ function wrap(addon: Addon): Kernels {
       call(options, (control) => addon.convertGgml(tensor, dtype, target, options.threads, control)),
     compareGgml: (tensor, dtype, original, options) =>
       call(options, (control) => addon.compareGgml(tensor, dtype, original, options.threads, control)),
+    quantizeGgml: (source, { type, importance, magnitudeSpread }, target, options) =>
+      call(options, async (control) => {
+        const { threads } = options;
+        const answer = await addon.quantizeGgml(source, type, importance, magnitudeSpread, target, threads, control);
+        const { figures, refusal } = answer;
+        return figures === undefined ? { refusal: refusal ?? 'no reason given' } : { figures };
+      }),
+    gptqGgml: (source, inputs, { type, importance, magnitudeSpread }, target, options) =>
+      call(options, async (control) => {
+        const { threads } = options;
+        const answer = await addon.gptqGgml(
+          source,
+          inputs,
+          type,
+          importance,
+          magnitudeSpread,
+          target,
+          threads,
+          control,
+        );
+        const { figures, feedback, refusal } = answer;
+        return figures === undefined || feedback === undefined
+          ? { refusal: refusal ?? 'no reason given' }
+          : { figures, feedback };
+      }),
     tensorStatistics: (source, dtype, options) =>
       call(options, (control) => addon.tensorStatistics(source, dtype, options.threads, control)),
     measureDfloat11: (source, options) =>

@@ -50,8 +50,7 @@ export function summarizeEvaluation(result: EvaluateResult): string[] {
     pairs.push(['Questions', `${formatCount(questions)} (${escapeLine(baseName(choices.file))})`]);
     pairs.push(['Right', `${formatFraction(accuracy)}, by length ${formatFraction(accuracyNormalized)}${against}`]);
   }
-  const rates = texts.flatMap(({ tokensPerSecond }) => tokensPerSecond ?? []);
-  const rate = rates.length === 0 ? '' : `, ${rates.map((each) => formatCount(Math.round(each))).join(', ')} tokens/s`;
+  const rate = describeRates(texts.flatMap(({ tokensPerSecond }) => tokensPerSecond ?? []));
   pairs.push(['Run', `${escapeLine(runId)}${resumed ? ', resumed' : ''}`]);
   if (tokensFile !== null) pairs.push(['Tokens', escapeLine(tokensFile)]);
   pairs.push(['Time', `${formatSeconds(seconds)} (processor ${formatSeconds(cpuSeconds)})${rate}`]);
@@ -71,7 +70,7 @@ export function summarizeEvaluationPlan(plan: EvaluationPlan): string[] {
     const { file, questions, tokens } = choices;
     pairs.push([
       'Questions',
-      `${formatCount(questions)} of ${formatCount(tokens)} tokens, all choices counted (${escapeLine(baseName(file))})`,
+      `${formatCount(questions)}, ${formatCount(tokens)} tokens with each of their choices (${escapeLine(baseName(file))})`,
     ]);
   }
   if (tokensFile !== null) pairs.push(['Tokens', escapeLine(tokensFile)]);
@@ -97,6 +96,13 @@ function askedPairs({
 
 function foreseen({ peakMemoryBytes, limitBytes }: EvaluationMemory): string {
   return `${formatBytes(peakMemoryBytes)} at most (limit ${formatBytes(limitBytes)})`;
+}
+
+/** Of the slowest and the fastest text. */
+function describeRates(rates: readonly number[]): string {
+  if (rates.length === 0) return '';
+  const ends = new Set([Math.min(...rates), Math.max(...rates)].map((rate) => formatCount(Math.round(rate))));
+  return `, ${[...ends].join(' to ')} tokens/s`;
 }
 
 function textCells(text: EvaluatedText): string[] {

@@ -1,4 +1,4 @@
-import type { JsonObject } from './model-config.ts';
+import { isJsonObject, type JsonObject } from './model-config.ts';
 
 /** How a text becomes words before pairs are merged, as `tokenizer.json` has it. */
 export interface PreTokenizerSteps {
@@ -54,6 +54,40 @@ const BY_NAME: ReadonlyMap<string, PreTokenizerSteps> = new Map([
 /** Null for a name that is not known here. */
 export function preTokenizerSteps(name: string): PreTokenizerSteps | null {
   return BY_NAME.get(name) ?? null;
+}
+
+/** Of names with the same steps, the one that llama.cpp's converter writes. */
+const WRITTEN = ['gpt-2', 'smollm', 'llama-bpe', 'dbrx', 'qwen2', 'tekken', 'gpt-4o'];
+
+/** The name of steps as a `tokenizer.json` has them; null where none has these. */
+export function preTokenizerName(steps: PreTokenizerSteps): string | null {
+  const wanted = plainForm(steps);
+  return WRITTEN.find((name) => plainForm(BY_NAME.get(name) ?? GPT_2) === wanted) ?? null;
+}
+
+/** Steps without what makes no difference to the ids of a text. */
+function plainForm({ normalizer, preTokenizer, ignoresMerges }: PreTokenizerSteps): string {
+  return JSON.stringify([plainStep(normalizer), plainStep(preTokenizer), ignoresMerges]);
+}
+
+function plainStep(step: unknown): unknown {
+  if (!isJsonObject(step)) return step;
+  const { type } = step;
+  const inner: unknown = step['pretokenizers'] ?? step['normalizers'];
+  if (type === 'Sequence' && Array.isArray(inner)) {
+    const steps = inner.map(plainStep);
+    return steps.length === 1 ? steps[0] : ['Sequence', ...steps];
+  }
+  switch (type) {
+    case 'ByteLevel':
+      return ['ByteLevel', step['add_prefix_space'] === true, step['use_regex'] !== false];
+    case 'Digits':
+      return ['Digits', step['individual_digits'] === true];
+    case 'Split':
+      return ['Split', step['pattern'], step['behavior'], step['invert'] === true];
+    default:
+      return step;
+  }
 }
 
 /** For messages. */

@@ -18,6 +18,18 @@ const MAX_CONFIG_BYTES = 4 << 20;
  * @throws ModelError TOKENIZER_MISSING, TOKENIZER_INVALID, TOKENIZER_NOT_SUPPORTED; what `access` throws
  */
 export async function readTokenizer(root: string, access: FileAccess): Promise<Tokenizer> {
+  return createTokenizer(await readTokenizerFiles(root, access));
+}
+
+/**
+ * The files of a model folder's tokenizer, parsed.
+ *
+ * @throws ModelError TOKENIZER_MISSING, TOKENIZER_INVALID; what `access` throws
+ */
+export async function readTokenizerFiles(
+  root: string,
+  access: FileAccess,
+): Promise<{ tokenizerJson: unknown; tokenizerConfig: JsonObject | null; file: string }> {
   const file = `${root}/tokenizer.json`;
   const tokenizerJson = await readJson(file, MAX_TOKENIZER_BYTES, access);
   if (tokenizerJson === undefined) throw missing(root);
@@ -25,7 +37,7 @@ export async function readTokenizer(root: string, access: FileAccess): Promise<T
   const config = await readJson(configFile, MAX_CONFIG_BYTES, access);
   if (config !== undefined && !isJsonObject(config)) throw invalid(configFile, 'is not a JSON object');
   const tokenizerConfig: JsonObject | null = config ?? null;
-  return createTokenizer({ tokenizerJson, tokenizerConfig, file });
+  return { tokenizerJson, tokenizerConfig, file };
 }
 
 /** Undefined where no such file is. */

@@ -1,3 +1,4 @@
+import type { ExportResult } from '../../core/contract/export-result.ts';
 import type { BatchResult } from '../../core/contract/batch-result.ts';
 import type {
   EvaluatedText,
@@ -130,6 +131,47 @@ export const BATCHED: BatchResult = {
   seconds: 5.5,
   cpuSeconds: 4,
   peakRssBytes: 100 * 2 ** 20,
+};
+
+export const EXPORTED: ExportResult = {
+  schema: 1,
+  format: 'gguf',
+  type: 'Q4_K_M',
+  path: '/out/model.gguf',
+  parameters: 2304,
+  storedBytes: 1480,
+  fileBytes: 2000,
+  sourceStoredBytes: 4608,
+  bitsPerWeight: 5.14,
+  bitsPerBlockWeight: 4.5,
+  sha256: 'ab'.repeat(32),
+  tensors: [
+    {
+      name: 'blk.0.attn_q.weight',
+      canonicalName: 'model.layers.0.self_attn.q_proj.weight',
+      shape: [8, 256],
+      type: 'Q4_K',
+      storedBytes: 1152,
+      bitsPerWeight: 4.5,
+      maxAbsError: 0.01,
+      relativeError: 0.05,
+    },
+    {
+      name: 'output_norm.weight',
+      canonicalName: 'model.norm.weight',
+      shape: [256],
+      type: 'F32',
+      storedBytes: 1024,
+      bitsPerWeight: 32,
+      maxAbsError: 0,
+      relativeError: 0,
+    },
+  ],
+  notes: [],
+  seconds: 1.5,
+  cpuSeconds: 2.5,
+  peakRssBytes: 100 * 2 ** 20,
+  verified: true,
 };
 
 export const RESTORED: RestoreResult = {
@@ -295,6 +337,7 @@ export function fakeEngine(changes: Partial<Engine> = {}): Engine {
   return {
     inspect: () => Promise.resolve(INSPECTED),
     compress: () => Promise.resolve(COMPRESSED),
+    exportGguf: () => Promise.resolve(EXPORTED),
     runBatch: () => Promise.resolve(BATCHED),
     restore: () => Promise.resolve(RESTORED),
     verify: () => Promise.resolve(VERIFIED),

@@ -6,6 +6,7 @@
  * JOB_CANCELLED. Nothing is printed; progress goes to `onEvent`.
  */
 import type { BatchResult } from '../../core/contract/batch-result.ts';
+import type { ExportResult } from '../../core/contract/export-result.ts';
 import type { EvaluateResult, EvaluationPlan } from '../../core/contract/evaluation-result.ts';
 import type {
   CompressResult,
@@ -22,7 +23,7 @@ import type {
   RunsShowResult,
 } from '../../core/contract/runs-result.ts';
 import { KernelError } from '../../core/errors.ts';
-import type { Kernels } from '../../core/kernels/kernels.ts';
+import type { QuantizeKernels } from '../../core/kernels/quantize-kernels.ts';
 import { loadKernels } from '../../native-kernels/index.ts';
 import type { OpenScorer } from '../inference/scorer.ts';
 import type { CleanRunsOptions } from '../jobs/clean-runs.ts';
@@ -33,6 +34,7 @@ import type {
   CompressOptions,
   EstimateOptions,
   EvaluateOptions,
+  ExportGgufOptions,
   JobOptions,
   RestoreOptions,
 } from './job-options.ts';
@@ -42,6 +44,7 @@ export type {
   CompressOptions,
   EstimateOptions,
   EvaluateOptions,
+  ExportGgufOptions,
   JobOptions,
   RestoreOptions,
 } from './job-options.ts';
@@ -60,6 +63,7 @@ export interface Engine {
   compress(options: CompressOptions): Promise<CompressResult>;
   /** Many recipes on many models. */
   runBatch(options: BatchOptions): Promise<BatchResult>;
+  exportGguf(options: ExportGgufOptions): Promise<ExportResult>;
   restore(options: RestoreOptions): Promise<RestoreResult>;
   verify(options: JobOptions & { model: string; against: string | null }): Promise<VerifyResult>;
   estimate(options: EstimateOptions): Promise<EstimateResult>;
@@ -83,8 +87,8 @@ export interface Engine {
  * Jobs reject with KernelError KERNEL_UNAVAILABLE where the kernels cannot be loaded.
  */
 export function openEngine({ kernelsPath, inferenceWorkerPath, home }: EngineOptions): Engine {
-  let loaded: Kernels | null = null;
-  function kernels(): Kernels {
+  let loaded: QuantizeKernels | null = null;
+  function kernels(): QuantizeKernels {
     loaded ??= loadKernels(kernelsPath);
     return loaded;
   }
@@ -112,6 +116,7 @@ export function openEngine({ kernelsPath, inferenceWorkerPath, home }: EngineOpt
       const { batchJob } = await import('../jobs/batch-job.ts');
       return batchJob(options, kernels(), compress);
     },
+    exportGguf: async (options) => (await import('../jobs/export-gguf-job.ts')).exportGgufJob(options, kernels()),
     restore: async (options) => (await import('../jobs/restore-job.ts')).restoreJob(options, kernels(), home),
     verify: async (options) => (await import('../jobs/verify-job.ts')).verifyJob(options, kernels()),
     estimate: async (options) => (await import('../jobs/estimate-job.ts')).estimateJob(options, kernels()),

@@ -1,6 +1,7 @@
 import type { PlannedJob } from '../../core/contract/batch-plan.ts';
 import type { OnJobEvent } from '../../core/contract/progress.ts';
 import type { Recipe } from '../../core/contract/recipe.ts';
+import type { GgufMix } from '../../core/contract/gguf-mixes.ts';
 import type { JobControl } from '../../core/scheduling/job-queue.ts';
 import type { ResourcePool } from '../../core/scheduling/resource-pool.ts';
 
@@ -40,6 +41,17 @@ export interface BatchOptions extends JobOptions {
   /** Jobs at once, 1 or more. */
   concurrency: number;
   /** Replace outputs that are not those of this batch. */
+  force: boolean;
+}
+
+export interface ExportGgufOptions extends JobOptions {
+  model: string;
+  /** The file to write. */
+  output: string;
+  type: GgufMix;
+  /** Without a tokenizer llama.cpp does not load the file. */
+  hasTokenizer: boolean;
+  /** Replace an existing file. */
   force: boolean;
 }
 

@@ -1,13 +1,12 @@
-import { resolve } from 'node:path';
 import type { EvaluationMemory } from '../../core/contract/evaluation-result.ts';
 import { contentBytes, requireMemory } from '../../core/evaluation/evaluation-memory.ts';
 import type { Kernels } from '../../core/kernels/kernels.ts';
 import { defaultMemoryLimit } from '../engine/free-memory.ts';
 import type { EvaluateOptions } from '../engine/job-options.ts';
-import { refuseExistingOutput } from '../engine/output-folder.ts';
 import type { TokenProgress } from '../engine/token-progress.ts';
 import { readEvaluationInputs, type EvaluationInputs } from './evaluation-inputs.ts';
 import type { EvaluationScorers } from './evaluation-scorers.ts';
+import { tokensPath } from './tokens-path.ts';
 
 export interface PreparedEvaluation {
   inputs: EvaluationInputs;
@@ -20,7 +19,7 @@ export interface PreparedEvaluation {
  * Everything that can be refused before the first token is run: the place of the tokens file, models, tokenizers, texts,
  * choices, memory.
  *
- * @throws as `readEvaluationInputs` and `refuseExistingOutput`; ResourceError RESOURCE_MEMORY_LIMIT
+ * @throws as `tokensPath` and `readEvaluationInputs`; ResourceError RESOURCE_MEMORY_LIMIT
  */
 export async function prepareEvaluation(
   options: EvaluateOptions,
@@ -29,8 +28,7 @@ export async function prepareEvaluation(
   progress: TokenProgress,
 ): Promise<PreparedEvaluation> {
   progress.stage('plan');
-  const tokensFile = options.tokensOut === null ? null : resolve(options.tokensOut);
-  if (tokensFile !== null) await refuseExistingOutput(tokensFile, options.force);
+  const tokensFile = options.tokensOut === null ? null : await tokensPath(options.tokensOut, options);
   const inputs = await readEvaluationInputs(options, scorers, progress);
   const { memoryLimitBytes } = options;
   const memory = await scorers.reserve({

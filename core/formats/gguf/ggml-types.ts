@@ -1,3 +1,4 @@
+import { assertNever } from '../../errors.ts';
 import type { GgmlType } from '../../kernels/kernels.ts';
 
 /** A tensor type: rows are cut into blocks of so many elements, each of so many bytes. */
@@ -93,4 +94,10 @@ export function isPlainType(name: string): boolean {
 /** For messages. */
 export function decodableTypes(): string {
   return DECODABLE.join(', ');
+}
+
+/** A type by its name, with its number in a file. */
+export function ggmlTypeNamed(name: GgmlType): GgmlTypeFacts & { id: number } {
+  for (const [id, facts] of GGML_TYPES) if (facts.name === name) return { ...facts, id };
+  return assertNever(name as never, 'type of GGUF tensors');
 }

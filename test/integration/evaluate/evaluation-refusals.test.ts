@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync, symlinkSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import type { EvaluateOptions } from '../../../workers/engine/job-options.ts';
 import { errorOf } from '../../helpers/error-of.ts';
@@ -82,6 +82,34 @@ test('questions that are none, or longer than the model', async () => {
   const facts = { positions: { count: 7, isLimit: false } };
   const error = await refusal({ choices: long }, fakeScorers({ facts }));
   expect(error).toMatchObject({ code: 'CHOICES_INVALID', where: { line: 2 } });
+});
+
+test('a place of the tokens file that cannot be, before a token is run', async () => {
+  const model = place().writeModel('a');
+  const text = place().write('text.txt', letters(100));
+  const choices = place().write('q.jsonl', '{"context": "ab", "choices": [" c", " d"], "answer": 0}');
+  place().write('folder/file', 'x');
+  const asked = { texts: [text], choices, force: true };
+  for (const [tokensOut, code] of [
+    ['no/folder/tokens', 'FILE_NOT_FOUND'],
+    ['text.txt/tokens', 'FILE_NOT_FOUND'],
+    ['folder', 'JOB_OUTPUT_EXISTS'],
+    ['text.txt', 'USAGE_OUTPUT_IS_INPUT'],
+    ['q.jsonl', 'USAGE_OUTPUT_IS_INPUT'],
+    ['a/tokens', 'USAGE_OUTPUT_IS_INPUT'],
+    ['folder/../a/config.json', 'USAGE_OUTPUT_IS_INPUT'],
+  ] as const) {
+    expect(await refusal({ ...asked, tokensOut: place().at(tokensOut) }), tokensOut).toMatchObject({ code });
+  }
+  if (process.platform !== 'win32') {
+    expect(await refusal({ ...asked, tokensOut: '/dev/null' })).toMatchObject({ code: 'JOB_OUTPUT_EXISTS' });
+    symlinkSync(model, place().at('link'));
+    const tokensOut = place().at('link/model.safetensors');
+    expect(await refusal({ ...asked, tokensOut })).toMatchObject({ code: 'USAGE_OUTPUT_IS_INPUT' });
+  }
+  const there = place().at('folder/file');
+  expect(await refusal({ texts: [text], tokensOut: there })).toMatchObject({ code: 'JOB_OUTPUT_EXISTS' });
+  expect(readFileSync(there, 'utf8')).toBe('x');
 });
 
 test('a memory limit, or free memory, that is less than the least', async () => {

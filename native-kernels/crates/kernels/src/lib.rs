@@ -11,6 +11,7 @@ pub mod error;
 pub mod files;
 pub mod lossless;
 pub mod pipeline;
+pub mod quantize;
 mod sha256_pair;
 pub mod statistics;
 pub mod vocabulary;

@@ -12,6 +12,7 @@ mod call;
 mod dfloat11_calls;
 mod file_calls;
 mod js_ranges;
+mod quantize_calls;
 mod split_plane_calls;
 mod statistics_calls;
 mod vocabulary_calls;

@@ -20,7 +20,12 @@ test('a text has a row with its likelihood, and what the reference adds', () => 
 test('without a reference nothing is compared', () => {
   const [only] = EVALUATED.texts;
   const { klDivergence: _, referencePerplexity: _2, perplexityRatio: _3, top1Agreement: _4, ...text } = only!;
-  const lines = summarizeEvaluation({ ...EVALUATED, reference: null, texts: [text, { ...text, text: 'b.txt' }] });
+  const lines = summarizeEvaluation({
+    ...EVALUATED,
+    reference: null,
+    texts: [text, { ...text, text: 'b.txt', tokensPerSecond: 2560 }],
+  });
+  expect(lines).toContain('Time         2.5 s (processor 3.5 s), 1,280 to 2,560 tokens/s');
   expect(lines.slice(0, 4)).toEqual([
     'text      windows  predictions    nats per token  perplexity',
     'docs.txt       10        2,550  3.630799 ± 0.019     37.7430',
@@ -69,6 +74,6 @@ test('a dry run tells windows, predictions and memory, and no figure', () => {
   const choices = { file: 'q.jsonl', questions: 1000, tokens: 65_000 };
   const lines = summarizeEvaluationPlan({ ...EVALUATION_PLAN, texts: [], choices, tokensFile: '/out/tokens' });
   expect(lines).not.toContainEqual(expect.stringContaining('Windows'));
-  expect(lines).toContain('Questions    1,000 of 65,000 tokens, all choices counted (q.jsonl)');
+  expect(lines).toContain('Questions    1,000, 65,000 tokens with each of their choices (q.jsonl)');
   expect(lines).toContain('Tokens       /out/tokens');
 });

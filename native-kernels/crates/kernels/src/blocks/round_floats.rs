@@ -26,7 +26,7 @@ impl FloatType {
     }
 
     /// As a type of stored tensors.
-    pub(super) fn stored_type(self) -> GgmlType {
+    pub(crate) fn stored_type(self) -> GgmlType {
         match self {
             Self::Bf16 => GgmlType::Bf16,
             Self::F16 => GgmlType::F16,
@@ -305,7 +305,7 @@ impl Lanes {
 
 /// The nearest BF16, of two the even one; NaN stays NaN.
 #[inline(always)]
-fn to_bf16(weight: f32) -> u16 {
+pub(crate) fn to_bf16(weight: f32) -> u16 {
     let bits = weight.to_bits();
     let rounded = bits.wrapping_add(0x7fff + ((bits >> 16) & 1)) >> 16;
     let nan = (bits >> 16) | 0x40;
@@ -314,7 +314,7 @@ fn to_bf16(weight: f32) -> u16 {
 
 /// The nearest half, of two the even one; NaN stays NaN, what is too large becomes infinite.
 #[inline(always)]
-fn to_half(weight: f32) -> u16 {
+pub(crate) fn to_half(weight: f32) -> u16 {
     let bits = weight.to_bits();
     let magnitude = bits & 0x7fff_ffff;
     // The exponent moves by the difference of the biases, 112; what is cut off rounds by carrying.

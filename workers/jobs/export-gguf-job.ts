@@ -1,0 +1,202 @@
+import { resolve } from 'node:path';
+import type { ExportResult } from '../../core/contract/export-result.ts';
+import { NumericsError, UsageError } from '../../core/errors.ts';
+import type { FloatDtype } from '../../core/kernels/kernels.ts';
+import type { QuantizeFigures, QuantizeKernels } from '../../core/kernels/quantize-kernels.ts';
+import {
+  planGgufExport,
+  type GgufExportPlan,
+  type GgufExportTensor,
+} from '../../core/methods/gguf/plan-gguf-export.ts';
+import type { SafetensorsModel } from '../../core/model/open-model.ts';
+import { quoted } from '../../core/quoted.ts';
+import type { Tokenizer } from '../../core/tokenizer/tokenizer.ts';
+import { bitsPerWeight } from '../../core/units.ts';
+import type { ExportGgufOptions } from '../engine/job-options.ts';
+import { poolOf, withLease } from '../engine/job-scheduling.ts';
+import { jobDemand } from '../engine/memory-limit.ts';
+import { nodeOutputFiles } from '../engine/node-output-files.ts';
+import { refuseExistingFile, writeOutputFile } from '../engine/output-file.ts';
+import { startUsage } from '../engine/process-usage.ts';
+import { createProgressTracker, type ProgressTracker } from '../engine/progress-tracker.ts';
+import { readExportedTokenizer } from './exported-tokenizer.ts';
+import { openSource } from './open-source.ts';
+import { verifyExportedGguf } from './verify-exported-gguf.ts';
+
+/**
+ * Writes a model as a GGUF file, and reads it back: every tensor is decoded and compared with the original, and texts are
+ * given to its tokenizer.
+ *
+ * @throws as `openSource`, `planGgufExport`, `ggufTokenizerKeys`; UsageError USAGE_OUTPUT_IS_INPUT,
+ * USAGE_INVALID_ARGUMENT (a weight that the type cannot hold); NumericsError NUMERICS_NOT_FINITE; VerificationError
+ * VERIFY_FAILED; JobError as `writeOutputFile`. Nothing stays behind on failure
+ */
+export async function exportGgufJob(options: ExportGgufOptions, kernels: QuantizeKernels): Promise<ExportResult> {
+  const usage = startUsage();
+  const { type, force, onEvent, signal } = options;
+  onEvent({ event: 'stage', stage: 'plan' });
+  const model = await openSource(options.model);
+  const output = resolve(options.output);
+  refuseInput(output, model);
+  await refuseExistingFile(output, force);
+  const pool = poolOf(options);
+  const demand = jobDemand(kernels, options.threads, model.tensors.length);
+  const { threads } = pool.sizeOf(demand, 'this job');
+  const source = options.hasTokenizer ? await readExportedTokenizer(model) : null;
+  const plan = planGgufExport(model, { mix: type, name: nameOf(model.root), tokenizer: source?.keys ?? null });
+  for (const message of plan.notes) onEvent({ event: 'note', message });
+  const tracker = createProgressTracker(threads, signal, onEvent);
+  tracker.expect(sumOf(plan.tensors, sourceBytes) + sumOf(plan.tensors, ({ sizeBytes }) => sizeBytes));
+  const written = await withLease(options, pool, demand, 'this job', () =>
+    writeOutputFile(output, 'export', { force, kernels, onEvent }, (path) =>
+      writeAndVerify({ path, plan, model, tokenizer: source?.tokenizer ?? null, kernels, tracker }),
+    ),
+  );
+  tracker.finish();
+  return { ...describe(plan, written, model, options, output), ...(await usage()) };
+}
+
+interface WritingParts {
+  path: string;
+  plan: GgufExportPlan;
+  model: SafetensorsModel;
+  tokenizer: Tokenizer | null;
+  kernels: QuantizeKernels;
+  tracker: ProgressTracker;
+}
+
+interface Written {
+  figures: QuantizeFigures[];
+  sha256: string;
+}
+
+async function writeAndVerify(parts: WritingParts): Promise<Written> {
+  const { path, plan, model, tokenizer, kernels, tracker } = parts;
+  const { file, tensors, tables } = plan;
+  await nodeOutputFiles.setSize(path, file.fileBytes);
+  await nodeOutputFiles.writeAt(path, file.header, 0);
+  for (const [index, { bytes }] of tables.entries()) {
+    await nodeOutputFiles.writeAt(path, bytes, file.offsets[tensors.length + index] ?? 0);
+  }
+  const figures: QuantizeFigures[] = [];
+  for (const [index, tensor] of tensors.entries()) {
+    tracker.stage('quantize', tensor.name);
+    const range = { path, offsetBytes: file.offsets[index] ?? 0, sizeBytes: tensor.sizeBytes };
+    figures.push(await quantize(tensor, range, kernels, tracker));
+    tracker.settle(sourceBytes(tensor));
+  }
+  await kernels.syncFile(path, tracker.call());
+  tracker.stage('verify');
+  await verifyExportedGguf({ path, plan, figures, model, tokenizer, kernels, tracker });
+  const { sha256 } = await kernels.digestFile(path, tracker.call());
+  return { figures, sha256 };
+}
+
+async function quantize(
+  tensor: GgufExportTensor,
+  range: { path: string; offsetBytes: number; sizeBytes: number },
+  kernels: QuantizeKernels,
+  tracker: ProgressTracker,
+): Promise<QuantizeFigures> {
+  const { canonicalName, type, source } = tensor;
+  const format = { type, importance: null, magnitudeSpread: null };
+  const answer = await kernels
+    .quantizeGgml(source, format, { kind: 'write', ranges: [range] }, tracker.call())
+    .catch((error: unknown) => {
+      throw namingTensor(error, canonicalName);
+    });
+  if ('figures' in answer) return answer.figures;
+  throw new UsageError({
+    code: 'USAGE_INVALID_ARGUMENT',
+    what: `Tensor ${quoted(canonicalName)} cannot be ${type}: ${answer.refusal}.`,
+    where: { tensor: canonicalName },
+    whatToDo: 'Export it as BF16 or F32.',
+  });
+}
+
+/** The kernel knows a place within the tensor, not the tensor. */
+function namingTensor(error: unknown, tensor: string): unknown {
+  if (!(error instanceof Error) || !('code' in error) || error.code !== 'NUMERICS_NOT_FINITE') return error;
+  return new NumericsError({
+    code: 'NUMERICS_NOT_FINITE',
+    what: `Tensor ${quoted(tensor)} has a weight that is no number: ${'what' in error ? String(error.what) : error.message}`,
+    where: { tensor },
+    whatToDo: 'Get the model again: with such weights it does not work.',
+    cause: error,
+  });
+}
+
+function refuseInput(output: string, model: SafetensorsModel): void {
+  const files = [...model.weightFiles, ...model.otherFiles].map(({ path }) => resolve(model.root, path));
+  if (!files.includes(output) && output !== model.root) return;
+  throw new UsageError({
+    code: 'USAGE_OUTPUT_IS_INPUT',
+    what: `The output "${output}" is ${output === model.root ? 'the model' : 'a file of the model'}.`,
+    where: { file: output },
+    whatToDo: 'Choose another output.',
+  });
+}
+
+function describe(
+  { tensors, tables, file, notes }: GgufExportPlan,
+  { figures, sha256 }: Written,
+  model: SafetensorsModel,
+  { type }: ExportGgufOptions,
+  path: string,
+): Omit<ExportResult, 'seconds' | 'cpuSeconds' | 'peakRssBytes'> {
+  const blocks = tensors.filter(({ isBlockMatrix }) => isBlockMatrix);
+  const tensorBytes = sumOf(tensors, ({ sizeBytes }) => sizeBytes);
+  const weights = sumOf(tensors, ({ elements }) => elements);
+  return {
+    schema: 1,
+    format: 'gguf',
+    type,
+    path,
+    parameters: weights,
+    storedBytes: tensorBytes + sumOf(tables, ({ bytes }) => bytes.length),
+    fileBytes: file.fileBytes,
+    sourceStoredBytes: sumOf(model.tensors, ({ sizeBytes }) => sizeBytes),
+    bitsPerWeight: bitsPerWeight(tensorBytes, weights),
+    bitsPerBlockWeight: bitsPerWeight(
+      sumOf(blocks, ({ sizeBytes }) => sizeBytes),
+      sumOf(blocks, ({ elements }) => elements),
+    ),
+    sha256,
+    tensors: tensors.map(({ name, canonicalName, shape, type: stored, insteadOf, sizeBytes, elements }, index) => {
+      const { squares, squaredError, maxAbsError } = figures[index] ?? { squares: 0, squaredError: 0, maxAbsError: 0 };
+      return {
+        name,
+        canonicalName,
+        shape,
+        type: stored,
+        ...(insteadOf === null ? {} : { insteadOf }),
+        storedBytes: sizeBytes,
+        bitsPerWeight: bitsPerWeight(sizeBytes, elements),
+        maxAbsError,
+        relativeError: squares === 0 ? 0 : Math.sqrt(squaredError / squares),
+      };
+    }),
+    notes,
+    verified: true,
+  };
+}
+
+/** Dtypes that the plan took. */
+const BYTES_OF: Readonly<Record<FloatDtype, number>> = { BF16: 2, F16: 2, F32: 4 };
+
+function sourceBytes({ elements, source }: GgufExportTensor): number {
+  return elements * BYTES_OF[source.type as FloatDtype];
+}
+
+function nameOf(root: string): string {
+  return (
+    root
+      .split(/[/\\]/)
+      .filter((part) => part !== '')
+      .pop() ?? 'model'
+  );
+}
+
+function sumOf<Item>(items: readonly Item[], valueOf: (item: Item) => number): number {
+  return items.reduce((sum, item) => sum + valueOf(item), 0);
+}

@@ -1,0 +1,100 @@
+import { VerificationError } from '../../core/errors.ts';
+import type { FloatDtype, Kernels } from '../../core/kernels/kernels.ts';
+import type { QuantizeFigures } from '../../core/kernels/quantize-kernels.ts';
+import { storedTensor } from '../../core/methods/gguf/gguf-parts.ts';
+import type { GgufExportPlan } from '../../core/methods/gguf/plan-gguf-export.ts';
+import { requireGgufConfig, type GgufModel } from '../../core/model/gguf-model.ts';
+import { readGgufTokenizer } from '../../core/model/gguf-tokenizer.ts';
+import { openModel, type SafetensorsModel } from '../../core/model/open-model.ts';
+import { quoted } from '../../core/quoted.ts';
+import { createTokenizer, type Tokenizer } from '../../core/tokenizer/tokenizer.ts';
+import { nodeFileAccess } from '../engine/node-file-access.ts';
+import type { ProgressTracker } from '../engine/progress-tracker.ts';
+
+export interface ExportedParts {
+  path: string;
+  plan: GgufExportPlan;
+  /** What each tensor's quantization said of its error. */
+  figures: readonly QuantizeFigures[];
+  model: SafetensorsModel;
+  /** Null where the file has none. */
+  tokenizer: Tokenizer | null;
+  kernels: Kernels;
+  tracker: ProgressTracker;
+}
+
+/** Sums of the same terms in another order. */
+const SUM_TOLERANCE = 1e-9;
+
+/** Words, numbers, code, other scripts, marks that combine, emoji, runs of spaces, line ends of every kind. */
+const PROBE =
+  "The quick brown fox isn't 1234567.89 — naïve café; e\u0301 vs é.\n\n\tfor (let i = 0; i < 10; i++) { x += i; }\r\n" +
+  "Привет, мир! 你好世界 こんにちは 안녕하세요 مرحبا שלום नमस्ते 👩‍👩‍👧 🇩🇪 I'LL DON'T we've\u00a0x  y   z    \n \n  \u200bend<|endoftext|> ";
+
+/**
+ * Opens a new GGUF file as a stranger would: its tensors must be those of the plan, each as far from the original as its
+ * quantization said, and its tokenizer must give the same ids.
+ *
+ * @throws VerificationError VERIFY_FAILED
+ */
+export async function verifyExportedGguf(parts: ExportedParts): Promise<void> {
+  const opened = await openModel(parts.path, nodeFileAccess, { unfinished: true });
+  if (opened.kind !== 'gguf') throw failed('is not taken for a GGUF file', null);
+  requireGgufConfig(opened);
+  await verifyTensors(opened, parts);
+  if (parts.tokenizer !== null) await verifyTokenizer(opened, parts.tokenizer);
+}
+
+async function verifyTensors(opened: GgufModel, parts: ExportedParts): Promise<void> {
+  const { plan, figures, model, kernels, tracker } = parts;
+  const found = new Map(opened.tensors.map((tensor) => [tensor.name, tensor]));
+  const originals = new Map(model.tensors.map((tensor) => [tensor.name, tensor]));
+  if (found.size !== plan.tensors.length + plan.tables.length) {
+    throw failed(`has ${found.size} tensors, expected ${plan.tensors.length + plan.tables.length}`, null);
+  }
+  for (const [index, { name, canonicalName, shape, sizeBytes }] of plan.tensors.entries()) {
+    const tensor = found.get(name);
+    const original = originals.get(canonicalName);
+    const told = figures[index];
+    if (tensor === undefined || original === undefined || told === undefined) throw failed('lost it', name);
+    const place = tensor.place;
+    if (place?.canonicalName !== canonicalName || place.shape.join() !== shape.join()) {
+      throw failed(`is read as ${quoted(place?.canonicalName ?? '')} [${String(place?.shape.join(', '))}]`, name);
+    }
+    const { root } = model;
+    const range = {
+      path: `${root}/${original.file}`,
+      offsetBytes: original.offsetBytes,
+      sizeBytes: original.sizeBytes,
+    };
+    const dtype = original.dtype as FloatDtype;
+    const measured = await kernels.compareGgml(storedTensor(tensor, opened), dtype, range, tracker.call());
+    const difference = Math.abs(measured.squaredError - told.squaredError);
+    if (!(difference <= SUM_TOLERANCE * told.squaredError) || measured.maxAbsError !== told.maxAbsError) {
+      throw failed(
+        `is off by ${measured.squaredError} in squares and ${measured.maxAbsError} at most, where its quantization said ${told.squaredError} and ${told.maxAbsError}`,
+        name,
+      );
+    }
+    tracker.settle(sizeBytes);
+  }
+}
+
+async function verifyTokenizer(opened: GgufModel, wanted: Tokenizer): Promise<void> {
+  const files = await readGgufTokenizer(opened, nodeFileAccess);
+  const found = createTokenizer({ ...files, file: opened.weightFiles[0].path });
+  const [ids, wantedIds] = [found.encode(PROBE), wanted.encode(PROBE)];
+  if (ids.join() !== wantedIds.join()) {
+    const at = wantedIds.findIndex((id, index) => id !== ids[index]);
+    throw failed(`has a tokenizer that gives other ids, from the ${Math.max(0, at) + 1}th of a probing text on`, null);
+  }
+}
+
+function failed(found: string, tensor: string | null): VerificationError {
+  return new VerificationError({
+    code: 'VERIFY_FAILED',
+    what: tensor === null ? `The new GGUF file ${found}.` : `Tensor ${quoted(tensor)} of the new GGUF file ${found}.`,
+    where: tensor === null ? {} : { tensor },
+    whatToDo: 'Check the disk and run it again; if it fails again, please report it.',
+  });
+}
