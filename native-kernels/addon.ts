@@ -5,6 +5,7 @@
  * `WorkbenchError`s.
  */
 import type {
+  AttentionShape,
   ByteRange,
   DecodeTarget,
   Dfloat11Fields,
@@ -121,6 +122,16 @@ export interface Addon {
     threads: number,
     control: CallControl,
   ): Promise<string | null>;
+  attendWindows(
+    shape: Omit<AttentionShape, 'softCap' | 'window'> & { softCap?: number | undefined; window?: number | undefined },
+    query: Float32Array,
+    key: Float32Array,
+    value: Float32Array,
+    cosines: Float32Array,
+    sines: Float32Array,
+    out: Float32Array,
+    threads: number,
+  ): void;
   scoreVocabulary(
     logits: Float32Array,
     reference: Float32Array | null,

@@ -137,6 +137,11 @@ function wrap(addon: Addon): QuantizeKernels {
       call(options, (control) =>
         addon.decodeSplitPlane(input, planes, split, sizeBytes, target, withSha256, options.threads, control),
       ),
+    attendWindows: ({ softCap, window, ...shape }, { query, key, value }, { cosines, sines }, out, threads) =>
+      callNow(() => {
+        const options = { ...shape, softCap: softCap ?? undefined, window: window ?? undefined };
+        addon.attendWindows(options, query, key, value, cosines, sines, out, threads);
+      }),
     scoreVocabulary: (logits, reference, vocabularySize, targets, threads) =>
       callNow(() => addon.scoreVocabulary(logits, reference, vocabularySize, targets, threads)),
   };

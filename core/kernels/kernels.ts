@@ -177,6 +177,37 @@ export interface GgmlFigures {
   squaredError: number;
 }
 
+/** Attention over windows of equal length; rows are window after window, position after position. */
+export interface AttentionShape {
+  windows: number;
+  /** Positions of a window. */
+  length: number;
+  /** Of queries; a multiple of `keyHeads`, each of which serves as many consecutive ones. */
+  heads: number;
+  /** Of keys and values. */
+  keyHeads: number;
+  headSize: number;
+  /** Scores are q · k times this. */
+  scale: number;
+  /** Scores s become c · tanh(s / c). */
+  softCap: number | null;
+  /** A query sees so many positions, its own included; null: all before it. */
+  window: number | null;
+  /** Of a head: its first dimensions turn in pairs (i, i + half of them); 0: none. */
+  rotaryDimensions: number;
+  /** Numbers from a row's first query (key, value) to the next row's. */
+  queryStride: number;
+  keyStride: number;
+  valueStride: number;
+}
+
+/** f32, from the first row's first number on: matrices of their own, or parts of a wider one. */
+export interface AttentionInputs {
+  query: Float32Array;
+  key: Float32Array;
+  value: Float32Array;
+}
+
 /** What rows of logits say; an entry a row. The last three are null without a reference. In nats. */
 export interface VocabularyScores {
   /** Negative log-likelihood of the target; 0 or more. */
@@ -275,6 +306,21 @@ export interface Kernels {
     withSha256: boolean,
     options: CallOptions,
   ): Promise<string | null>;
+
+  /**
+   * Causal attention over windows of equal length. Synchronous, for worker threads: the numbers are in memory already.
+   * NaN reaches those rows of `out` that see it, and no others.
+   *
+   * @param tables rotary, f32 [length or more, rotaryDimensions / 2] each; empty where nothing turns
+   * @param out f32 [windows * length, heads * headSize]; filled. Its bits depend neither on `threads` nor on other windows
+   */
+  attendWindows(
+    shape: AttentionShape,
+    inputs: AttentionInputs,
+    tables: { cosines: Float32Array; sines: Float32Array },
+    out: Float32Array,
+    threads: number,
+  ): void;
 
   /**
    * Scores rows of logits over the whole vocabulary. Synchronous, for worker threads: the logits are in memory already.

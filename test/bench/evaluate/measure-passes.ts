@@ -149,6 +149,8 @@ async function main(): Promise<void> {
     description,
     weights: timedWeights(weights, split),
     runtime: timedRuntime(runtime, split),
+    kernels: timedKernel(kernels, split),
+    threads,
     memoryLimitBytes: 16 * 2 ** 30,
   });
   const parts: ScoringParts = {
