@@ -19,7 +19,7 @@ const FLOAT_BYTES = 4;
 const ALIGNED_ELEMENTS = 16;
 
 /** Rows (windows x positions) that one run of a part works on: enough to fill the cores, few enough for their caches. */
-const ROWS_PER_RUN = 512;
+const ROWS_PER_RUN = 1024;
 /** Rows that one walk over the blocks carries along, at most, when every walk reads the weights again. */
 const ROWS_PER_STREAMED_WALK = 16_384;
 /** Logits of one call, at most: a large vocabulary's rows stay within the caches' reach and far below the 512 MiB. */
