@@ -177,6 +177,34 @@ export interface GgmlFigures {
   squaredError: number;
 }
 
+/** The figures of each column of a linear map's inputs. */
+export interface ColumnStatistics {
+  rows: number;
+  /** Of a column's numbers, and of their squares. */
+  sums: Float64Array;
+  squares: Float64Array;
+  /** The greatest magnitude. */
+  greatest: Float32Array;
+}
+
+/**
+ * Statistics of a linear map's inputs, in native memory. Neither threads nor the pieces in which rows come change a bit of
+ * them.
+ */
+export interface InputStatistics {
+  /**
+   * Adds rows. Synchronous, for worker threads.
+   *
+   * @param rows f32 [count, columns], row-major
+   * @throws NumericsError NUMERICS_NOT_FINITE, naming row and column; then nothing was added
+   */
+  feed(rows: Float32Array, threads: number): void;
+  /** Of all rows so far. */
+  columns(): ColumnStatistics;
+  /** The Gram matrix of all rows so far, Σ xᵀx: f32 [columns, columns], little-endian, into a range of exactly that size. */
+  writeGram(range: ByteRange, options: CallOptions): Promise<void>;
+}
+
 /** Attention over windows of equal length; rows are window after window, position after position. */
 export interface AttentionShape {
   windows: number;
@@ -306,6 +334,14 @@ export interface Kernels {
     withSha256: boolean,
     options: CallOptions,
   ): Promise<string | null>;
+
+  /**
+   * Begins statistics of inputs of so many columns, 1 to 32,768. Takes 8 bytes for each pair of columns with the Gram matrix,
+   * and 1 KiB a column.
+   *
+   * @throws ResourceError RESOURCE_OUT_OF_MEMORY
+   */
+  createInputStatistics(columns: number, withGram: boolean): InputStatistics;
 
   /**
    * Causal attention over windows of equal length. Synchronous, for worker threads: the numbers are in memory already.

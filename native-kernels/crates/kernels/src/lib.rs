@@ -10,6 +10,7 @@ pub mod context;
 pub mod cpu;
 pub mod error;
 pub mod files;
+pub mod input_statistics;
 pub mod lossless;
 pub mod pipeline;
 pub mod quantize;

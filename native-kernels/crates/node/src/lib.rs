@@ -9,6 +9,7 @@
 
 mod attention_calls;
 mod block_calls;
+mod calibration_calls;
 mod call;
 mod dfloat11_calls;
 mod file_calls;

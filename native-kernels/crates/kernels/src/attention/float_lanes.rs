@@ -4,7 +4,7 @@
 ///
 /// Every method is unsafe for one reason: the processor must have the implementation's instructions.
 #[allow(clippy::missing_safety_doc, reason = "said above, once for all")]
-pub(super) trait Floats: Copy {
+pub(crate) trait Floats: Copy {
     const LANES: usize;
     unsafe fn load(from: &[f32]) -> Self;
     unsafe fn store(self, to: &mut [f32]);
@@ -77,7 +77,7 @@ pub(super) unsafe fn tangent<V: Floats>(x: V) -> V {
 
 /// Eight floats, one after the other.
 #[derive(Clone, Copy)]
-pub(super) struct Plain([f32; 8]);
+pub(crate) struct Plain([f32; 8]);
 
 impl Plain {
     #[inline(always)]

@@ -70,7 +70,7 @@ macro_rules! instructions {
 
 /// Eight floats.
 #[derive(Clone, Copy)]
-pub(super) struct Avx2(__m256);
+pub(crate) struct Avx2(__m256);
 
 impl Floats for Avx2 {
     instructions!(
@@ -123,7 +123,7 @@ impl Floats for Avx2 {
 
 /// Sixteen floats.
 #[derive(Clone, Copy)]
-pub(super) struct Avx512(__m512);
+pub(crate) struct Avx512(__m512);
 
 impl Floats for Avx512 {
     instructions!(

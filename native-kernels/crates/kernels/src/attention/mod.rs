@@ -5,9 +5,9 @@ mod attention_reference;
 #[cfg(test)]
 mod attention_tests;
 mod attention_tile;
-mod float_lanes;
+pub(crate) mod float_lanes;
 #[cfg(target_arch = "x86_64")]
-mod float_lanes_x86;
+pub(crate) mod float_lanes_x86;
 
 use rayon::prelude::*;
 
