@@ -5,6 +5,8 @@
  * `WorkbenchError`s.
  */
 import type {
+  AttentionShape,
+  ColumnStatistics,
   ByteRange,
   DecodeTarget,
   Dfloat11Fields,
@@ -26,6 +28,12 @@ import type { GptqFigures, GramSource, QuantizeFigures, WeightSource } from '../
 export interface CallControl {
   cancel(): void;
   readonly doneBytes: number;
+}
+
+export interface NativeInputStatistics {
+  feed(rows: Float32Array, threads: number): void;
+  columns(): ColumnStatistics;
+  writeGram(range: ByteRange, threads: number, control: CallControl): Promise<void>;
 }
 
 export interface Addon {
@@ -121,6 +129,17 @@ export interface Addon {
     threads: number,
     control: CallControl,
   ): Promise<string | null>;
+  NativeInputStatistics: new (columns: number, withGram: boolean) => NativeInputStatistics;
+  attendWindows(
+    shape: Omit<AttentionShape, 'softCap' | 'window'> & { softCap?: number | undefined; window?: number | undefined },
+    query: Float32Array,
+    key: Float32Array,
+    value: Float32Array,
+    cosines: Float32Array,
+    sines: Float32Array,
+    out: Float32Array,
+    threads: number,
+  ): void;
   scoreVocabulary(
     logits: Float32Array,
     reference: Float32Array | null,

@@ -137,6 +137,19 @@ function wrap(addon: Addon): QuantizeKernels {
       call(options, (control) =>
         addon.decodeSplitPlane(input, planes, split, sizeBytes, target, withSha256, options.threads, control),
       ),
+    createInputStatistics(columns, withGram) {
+      const native = callNow(() => new addon.NativeInputStatistics(columns, withGram));
+      return {
+        feed: (rows, threads) => callNow(() => native.feed(rows, threads)),
+        columns: () => callNow(() => native.columns()),
+        writeGram: (range, options) => call(options, (control) => native.writeGram(range, options.threads, control)),
+      };
+    },
+    attendWindows: ({ softCap, window, ...shape }, { query, key, value }, { cosines, sines }, out, threads) =>
+      callNow(() => {
+        const options = { ...shape, softCap: softCap ?? undefined, window: window ?? undefined };
+        addon.attendWindows(options, query, key, value, cosines, sines, out, threads);
+      }),
     scoreVocabulary: (logits, reference, vocabularySize, targets, threads) =>
       callNow(() => addon.scoreVocabulary(logits, reference, vocabularySize, targets, threads)),
   };

@@ -1,6 +1,7 @@
 /**
  * `npm run demo`: the main job on the sample model. Inspects it, compresses it with both lossless codecs, verifies,
- * restores, and compares every restored file with the original by SHA-256, computed here and not by Lathe.
+ * restores, and compares every restored file with the original by SHA-256, computed here and not by Lathe. Then writes GGUF
+ * files of 8 and 4 bits, and shows what each of all these costs in perplexity and KL divergence.
  * Works in a temporary folder that it removes; `--keep` leaves it and prints where it is.
  */
 import { createHash } from 'node:crypto';
@@ -29,6 +30,9 @@ const RECIPES = [
 const TEXT = 'examples/texts/docs.test.txt';
 /** A few seconds' worth. */
 const TEXT_LIMITS = ['--context', '256', '--limit-tokens', '4096'];
+
+/** Lossy: 8 and 4 bits in the format that llama.cpp runs. */
+const GGUF_TYPES = ['Q8_0', 'Q4_K_M'];
 
 /** Runs one Lathe command, shows it, and returns its JSON result with the wall time of the whole process. */
 async function lathe(work, ...args) {
@@ -120,21 +124,42 @@ async function runRecipe(work, original, sourceBytes, { title, recipe, folder })
   ];
 }
 
-/** What the model makes of a text, before and after: the same numbers, read straight from the compressed folders. */
-async function compareQuality(work) {
-  const rows = [['', 'nats per token', 'perplexity', 'KL divergence from the original']];
-  const folders = RECIPES.map(({ title, folder }) => [title, join(work, folder)]);
+/** Writes the GGUF files; each with its stored bits. */
+async function exportGguf(work) {
+  const exported = [];
+  for (const type of GGUF_TYPES) {
+    const path = join(work, `${type}.gguf`);
+    const result = await lathe(work, 'export', MODEL, '--to', 'gguf', '--type', type, '-o', path);
+    if (result.verified !== true) throw new Stop(`${type}: not verified.`);
+    exported.push({ title: `GGUF ${type}`, path, bits: result.bitsPerWeight, fileBytes: result.fileBytes });
+  }
+  return exported;
+}
+
+/** What the model makes of a text, before and after: read straight from the compressed folders and the GGUF files. */
+async function compareQuality(work, sourceBits) {
+  const rows = [['', 'bits/weight', 'nats per token', 'perplexity', 'KL divergence from the original']];
+  const lossless = RECIPES.map(({ title, folder }) => ({ title, path: join(work, folder), bits: null }));
+  const models = [{ title: 'original', path: MODEL, bits: sourceBits }, ...lossless, ...(await exportGguf(work))];
   let windows = 0;
-  for (const [title, model] of [['original', MODEL], ...folders]) {
-    const reference = model === MODEL ? [] : ['--reference', MODEL];
-    const result = await lathe(work, 'evaluate', model, '--text', TEXT, ...TEXT_LIMITS, ...reference);
-    const divergence = result.klDivergence === undefined ? '' : `${result.klDivergence.mean} nats per token`;
-    if (reference.length > 0 && result.klDivergence?.max !== 0) throw new Stop(`${title}: predicts other tokens.`);
-    rows.push([title, result.meanNegativeLogLikelihood.toFixed(6), result.perplexity.toFixed(4), divergence]);
+  for (const { title, path, bits } of models) {
+    const reference = path === MODEL ? [] : ['--reference', MODEL];
+    const result = await lathe(work, 'evaluate', path, '--text', TEXT, ...TEXT_LIMITS, ...reference);
+    const divergence =
+      result.klDivergence === undefined ? '' : `${formatDivergence(result.klDivergence.mean)} nats per token`;
+    if (path !== MODEL && bits === null && result.klDivergence?.max !== 0)
+      throw new Stop(`${title}: predicts other tokens.`);
+    const { meanNegativeLogLikelihood, perplexity } = result;
+    const stored = bits === null ? '' : bits.toFixed(2);
+    rows.push([title, stored, meanNegativeLogLikelihood.toFixed(6), perplexity.toFixed(4), divergence]);
     windows = result.windows;
   }
   console.log(`\n${TEXT}, the first ${windows} windows of 256 tokens, each scored from its 2nd token:\n`);
   printTable(rows);
+}
+
+function formatDivergence(nats) {
+  return nats === 0 ? '0' : nats.toFixed(6);
 }
 
 async function demo() {
@@ -175,7 +200,7 @@ async function demo() {
       ...rows,
     ]);
     console.log();
-    await compareQuality(work);
+    await compareQuality(work, inspected.bitsPerWeight);
     console.log('\nProof: SHA-256 of every original file, equal to that of both restored ones:\n');
     for (const [path, { sha256, sizeBytes }] of original)
       console.log(`  ${sha256}  ${path} (${formatBytes(sizeBytes)})`);

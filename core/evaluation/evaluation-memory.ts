@@ -53,6 +53,7 @@ export interface MemoryShare {
   processBytes: number;
   /** Of the whole process. */
   limitBytes: number;
+  threads: number;
 }
 
 /**
@@ -62,9 +63,9 @@ export interface MemoryShare {
  */
 export function shareMemory(
   passes: readonly DecoderDescription[],
-  { length, processBytes, limitBytes }: MemoryShare,
+  { length, processBytes, limitBytes, threads }: MemoryShare,
 ): { shares: number[]; memory: EvaluationMemory } {
-  const bounds = passes.map((pass) => forwardMemory(pass, length));
+  const bounds = passes.map((pass) => forwardMemory(pass, { length, threads }));
   const least = bounds.reduce((sum, { leastBytes }) => sum + leastBytes, 0);
   const wanted = bounds.reduce((sum, { leastBytes, fullBytes }) => sum + fullBytes - leastBytes, 0);
   const spare = Math.max(0, limitBytes - processBytes - least);
@@ -72,7 +73,10 @@ export function shareMemory(
     const part = wanted === 0 ? 0 : spare * ((fullBytes - leastBytes) / wanted);
     return leastBytes + part;
   });
-  const peak = passes.reduce((sum, pass, index) => sum + planForward(pass, shares[index] ?? 0, length).peakBytes, 0);
+  const peak = passes.reduce(
+    (sum, pass, index) => sum + planForward(pass, shares[index] ?? 0, { length, threads }).peakBytes,
+    0,
+  );
   const leastMemoryBytes = processBytes + least;
   return { shares, memory: { limitBytes, peakMemoryBytes: processBytes + peak, leastMemoryBytes } };
 }

@@ -1,14 +1,15 @@
-import { JobError, ModelError } from '../errors.ts';
-import type { DecoderDescription, RotaryEmbedding } from '../model/architectures/decoder-description.ts';
+import { KernelError, ModelError } from '../errors.ts';
+import type { Kernels } from '../kernels/kernels.ts';
+import type { DecoderDescription } from '../model/architectures/decoder-description.ts';
 import type { WeightSource } from '../model/weight-source.ts';
-import { attentionGraph } from './attention-graph.ts';
+import { stopIfAsked } from '../stop-if-asked.ts';
+import { Attender } from './attend.ts';
+import { BlockGraphs, type BlockHalves } from './block-graphs.ts';
 import { embeddingGraph, finalNormGraph, headGraph } from './edge-graphs.ts';
 import { logitRowsOf, planForward, type ForwardPlan } from './forward-memory.ts';
-import type { ForwardPass } from './forward-pass.ts';
+import type { WalkablePass, WalkOptions } from './forward-pass.ts';
 import type { InferenceRuntime, RuntimeTensor } from './inference-runtime.ts';
-import { mlpGraph } from './mlp-graph.ts';
 import type { PartGraph, WeightBinding } from './part-graph.ts';
-import { rotaryTables, type RotaryTables } from './rotary-frequencies.ts';
 import { SessionCache } from './session-cache.ts';
 import { WeightStore, type PartWeights } from './weight-store.ts';
 
@@ -16,24 +17,21 @@ export interface DecoderParts {
   description: DecoderDescription;
   weights: WeightSource;
   runtime: InferenceRuntime;
+  kernels: Pick<Kernels, 'attendWindows'>;
+  threads: number;
   /** Of this pass alone; below the least (`forwardMemory`) it takes that. */
   memoryLimitBytes: number;
 }
 
-/** Half a block, ready to run: blocks of equal outline share their graphs' sessions. */
-interface HalfBlock {
-  graph: PartGraph;
-  /** Null for MLP halves. */
-  attention: { rotary: RotaryEmbedding | null } | null;
-}
-
-/** The walk over the parts of a decoder, one ONNX graph each: `ForwardPass` over any runtime and any source of weights. */
-export class Decoder implements ForwardPass {
+/** The walk over the parts of a decoder, one ONNX graph each: `WalkablePass` over any runtime and any source of weights. */
+export class Decoder implements WalkablePass {
   readonly vocabularySize: number;
   readonly hiddenSize: number;
   readonly #description: DecoderDescription;
   readonly #sessions: SessionCache;
-  readonly #halves: readonly HalfBlock[];
+  readonly #blocks: readonly BlockGraphs[];
+  readonly #attender: Attender;
+  readonly #threads: number;
   readonly #edges: { embedding: PartGraph; finalNorm: PartGraph; head: PartGraph };
   /** The plan of the window length last asked for; longer windows leave less of the limit to weights. */
   #plan: { length: number; plan: ForwardPlan } | null = null;
@@ -44,26 +42,28 @@ export class Decoder implements ForwardPass {
   readonly #edgeWeights: WeightStore;
   readonly #replaced = new Map<string, Float32Array>();
   #buffers: [Float32Array, Float32Array] = [new Float32Array(0), new Float32Array(0)];
+  readonly #scratch = new Scratch();
   #logits = new Float32Array(0);
 
-  constructor({ description, weights, runtime, memoryLimitBytes }: DecoderParts) {
+  constructor({ description, weights, runtime, kernels, threads, memoryLimitBytes }: DecoderParts) {
     const { vocabularySize, hiddenSize, blocks } = description;
     this.vocabularySize = vocabularySize;
     this.hiddenSize = hiddenSize;
     this.#description = description;
     this.#sessions = new SessionCache(runtime);
-    this.#halves = blocks.flatMap(({ attention, mlp }): HalfBlock[] => [
-      { graph: attentionGraph(attention, hiddenSize), attention: { rotary: attention.rotary } },
-      { graph: mlpGraph(mlp, hiddenSize), attention: null },
-    ]);
+    this.#attender = new Attender(kernels, threads);
+    this.#threads = threads;
+    this.#blocks = blocks.map((block) => new BlockGraphs(block, hiddenSize));
     this.#edges = {
       embedding: embeddingGraph(description),
       finalNorm: finalNormGraph(description),
       head: headGraph(description),
     };
     // Both halves of a block are read together: a coded unit often holds the whole block.
-    this.#bindings = blocks.map((_, block) => {
-      return this.#halves.slice(2 * block, 2 * block + 2).flatMap(({ graph }) => graph.weights);
+    this.#bindings = this.#blocks.map((graphs) => {
+      return [graphs.projections(false), graphs.tail({ attention: true, mlp: true }, false)].flatMap((graph) => {
+        return graph.weights;
+      });
     });
     this.#source = weights;
     this.#memoryLimitBytes = memoryLimitBytes;
@@ -81,45 +81,44 @@ export class Decoder implements ForwardPass {
     return logitRowsOf(this.#description);
   }
 
-  /**
-   * Runs the model with other values in place of a stored tensor's, from the next call on; null takes them back.
-   *
-   * @param values f32, in the stored shape; kept, not copied
-   */
   replaceWeight(tensor: string, values: Float32Array | null): void {
     if (values === null) this.#replaced.delete(tensor);
     else this.#replaced.set(tensor, values);
   }
 
-  async hiddenStates(windows: readonly Int32Array[], signal: AbortSignal): Promise<Float32Array> {
+  hiddenStates(windows: readonly Int32Array[], signal: AbortSignal): Promise<Float32Array> {
+    return this.walk(windows, {}, signal);
+  }
+
+  async walk(windows: readonly Int32Array[], options: WalkOptions, signal: AbortSignal): Promise<Float32Array> {
     const length = this.#checkWindows(windows);
     const rows = windows.length * length;
-    let [hidden, next] = this.#takeBuffers(rows * this.hiddenSize);
+    const used = rows * this.hiddenSize;
     const { windowsPerRun, blockWeightBytes } = this.#planFor(length);
-    const runRows = windowsPerRun * length;
-    await this.#embed(windows, length, runRows, hidden);
+    const { start = null, end = this.#blocks.length } = options;
+    let [hidden, next] = this.#takeBuffers(used);
+    if (start === null) await this.#embed(windows, length, windowsPerRun * length, hidden);
+    else hidden.set(checkedStart(start, used));
     const blockWeights = this.#weightsWithin(blockWeightBytes);
-    const positions = new PositionInputs(length);
-    for (const [index, half] of this.#halves.entries()) {
+    for (let block = start?.block ?? 0; block < end; block++) {
       stopIfAsked(signal);
-      const weights = await blockWeights.acquire(Math.floor(index / 2));
+      options.onHidden?.(block, hidden.subarray(0, used));
+      const halves = halvesOf(block, options);
+      if (!halves.attention && !halves.mlp) continue;
+      const weights = await blockWeights.acquire(block);
       for (let first = 0; first < windows.length; first += windowsPerRun) {
         stopIfAsked(signal);
         const count = Math.min(windowsPerRun, windows.length - first);
-        const inputs = half.attention === null ? {} : positions.of(count, half.attention.rotary);
         const slice = (buffer: Float32Array) => this.#rows(buffer, first * length, count * length);
-        await this.#run(half.graph, weights, { hidden: slice(hidden), ...inputs }, slice(next));
+        const run = { block, halves, weights, windows: count, length, onInput: inputListener(block, options) };
+        await this.#runBlock(run, slice(hidden), slice(next));
       }
       [hidden, next] = [next, hidden];
     }
     stopIfAsked(signal);
-    const normWeights = await this.#edgeWeights.acquire(FINAL_NORM);
-    for (let first = 0; first < rows; first += runRows) {
-      const count = Math.min(runRows, rows - first);
-      const inputs = { hidden: this.#rows(hidden, first, count) };
-      await this.#run(this.#edges.finalNorm, normWeights, inputs, this.#rows(next, first, count));
-    }
-    return next.subarray(0, rows * this.hiddenSize);
+    if (options.end !== undefined) return hidden.subarray(0, used);
+    await this.#normalize(hidden, next, rows, windowsPerRun * length);
+    return next.subarray(0, used);
   }
 
   async logits(hidden: Float32Array, rows: number, signal: AbortSignal): Promise<Float32Array> {
@@ -142,7 +141,10 @@ export class Decoder implements ForwardPass {
 
   #planFor(length: number): ForwardPlan {
     if (this.#plan?.length !== length) {
-      this.#plan = { length, plan: planForward(this.#description, this.#memoryLimitBytes, length) };
+      this.#plan = {
+        length,
+        plan: planForward(this.#description, this.#memoryLimitBytes, { length, threads: this.#threads }),
+      };
     }
     return this.#plan.plan;
   }
@@ -172,11 +174,81 @@ export class Decoder implements ForwardPass {
     }
   }
 
-  async #run(
+  /** The norm after the last block. */
+  async #normalize(hidden: Float32Array, result: Float32Array, rows: number, runRows: number): Promise<void> {
+    const weights = await this.#edgeWeights.acquire(FINAL_NORM);
+    for (let first = 0; first < rows; first += runRows) {
+      const count = Math.min(runRows, rows - first);
+      const inputs = { hidden: this.#rows(hidden, first, count) };
+      await this.#run(this.#edges.finalNorm, weights, inputs, this.#rows(result, first, count));
+    }
+  }
+
+  /** One block over the windows of one run. */
+  async #runBlock(run: BlockRun, hidden: RuntimeTensor, result: RuntimeTensor): Promise<void> {
+    const { block, halves, weights, windows, length, onInput } = run;
+    const rows = windows * length;
+    const graphs = this.#blocks[block];
+    const half = this.#description.blocks[block]?.attention;
+    if (graphs === undefined || half === undefined) return;
+    const inputs: Record<string, RuntimeTensor> = { hidden };
+    if (halves.attention) {
+      const projections = graphs.projections(onInput !== null);
+      const projected = this.#outputsOf(projections, rows);
+      await this.#runTapped(projections, weights, { hidden }, projected, rows, onInput);
+      const columns = half.heads * half.headSize;
+      const attended = this.#scratch.take('attended', rows * columns);
+      const values = new Map(Object.entries(projected).map(([name, { data }]) => [name, data as Float32Array]));
+      this.#attender.attend(half, windows, length, values, attended);
+      inputs['attended'] = { type: 'float32', data: attended, shape: [rows, columns] };
+    }
+    await this.#runTapped(graphs.tail(halves, onInput !== null), weights, inputs, { result }, rows, onInput);
+  }
+
+  /** Memory for a graph's outputs, the same in every run. */
+  #outputsOf({ outputs }: PartGraph, rows: number): Record<string, RuntimeTensor> {
+    return Object.fromEntries(
+      outputs.map(({ name, columns }): [string, RuntimeTensor] => {
+        return [name, { type: 'float32', data: this.#scratch.take(name, rows * columns), shape: [rows, columns] }];
+      }),
+    );
+  }
+
+  /** Runs a graph, and hands on the inputs of its linear maps where someone listens. */
+  async #runTapped(
+    graph: PartGraph,
+    weights: PartWeights,
+    inputs: Record<string, RuntimeTensor>,
+    outputs: Record<string, RuntimeTensor>,
+    rows: number,
+    onInput: InputListener | null,
+  ): Promise<void> {
+    if (onInput === null) {
+      await this.#runGraph(graph, weights, inputs, outputs);
+      return;
+    }
+    const all = { ...outputs };
+    for (const { output, size } of graph.taps) {
+      all[output] = { type: 'float32', data: this.#scratch.take(output, rows * size), shape: [rows, size] };
+    }
+    await this.#runGraph(graph, weights, inputs, all);
+    for (const { output, maps, size } of graph.taps) onInput(maps, all[output]?.data as Float32Array, size);
+  }
+
+  #run(
     graph: PartGraph,
     weights: PartWeights,
     inputs: Record<string, RuntimeTensor>,
     result: RuntimeTensor,
+  ): Promise<void> {
+    return this.#runGraph(graph, weights, inputs, { result });
+  }
+
+  async #runGraph(
+    graph: PartGraph,
+    weights: PartWeights,
+    inputs: Record<string, RuntimeTensor>,
+    outputs: Record<string, RuntimeTensor>,
   ): Promise<void> {
     const feeds = { ...inputs };
     for (const { input, tensor, shape } of graph.weights) {
@@ -184,7 +256,7 @@ export class Decoder implements ForwardPass {
       feeds[input] = { type: 'float32', data, shape };
     }
     const session = await this.#sessions.open(graph.model);
-    await session.run(feeds, { result });
+    await session.run(feeds, outputs);
   }
 
   #rows(buffer: Float32Array, first: number, count: number): RuntimeTensor {
@@ -238,41 +310,47 @@ const EMBEDDING = 0;
 const FINAL_NORM = 1;
 const HEAD = 2;
 
-/** The inputs of attention halves that say where rows stand, for windows of one length. */
-class PositionInputs {
-  readonly #length: number;
-  readonly #tables = new Map<RotaryEmbedding, RotaryTables>();
-
-  constructor(length: number) {
-    this.#length = length;
-  }
-
-  of(windows: number, rotary: RotaryEmbedding | null): Record<string, RuntimeTensor> {
-    const length = this.#length;
-    const shape = BigInt64Array.from([windows, length, -1].map(BigInt));
-    const inputs: Record<string, RuntimeTensor> = {
-      windowShape: { type: 'int64', data: shape, shape: [3] },
-      lastPositions: { type: 'int32', data: new Int32Array(windows).fill(length - 1), shape: [windows] },
-      length: { type: 'int32', data: Int32Array.of(length), shape: [] },
-    };
-    if (rotary === null) return inputs;
-    let tables = this.#tables.get(rotary);
-    if (tables === undefined) {
-      tables = rotaryTables(rotary, length);
-      this.#tables.set(rotary, tables);
-    }
-    const tableShape = [length, rotary.dimensions / 2];
-    inputs['cosines'] = { type: 'float32', data: tables.cosines, shape: tableShape };
-    inputs['sines'] = { type: 'float32', data: tables.sines, shape: tableShape };
-    return inputs;
-  }
+/** What `#runBlock` is to do. */
+interface BlockRun {
+  block: number;
+  halves: BlockHalves;
+  weights: PartWeights;
+  windows: number;
+  length: number;
+  onInput: InputListener | null;
 }
 
-function stopIfAsked(signal: AbortSignal): void {
-  if (!signal.aborted) return;
-  throw new JobError({
-    code: 'JOB_CANCELLED',
-    what: 'The job was stopped.',
-    whatToDo: 'Start it again when you like.',
+type InputListener = (maps: readonly string[], rows: Float32Array, size: number) => void;
+
+function inputListener(block: number, { onInput }: WalkOptions): InputListener | null {
+  if (onInput?.isWanted(block) !== true) return null;
+  return (maps, rows, size) => onInput.hear({ block, maps, rows, size });
+}
+
+function halvesOf(block: number, { isLeftOut }: WalkOptions): BlockHalves {
+  return { attention: isLeftOut?.(block, 'attention') !== true, mlp: isLeftOut?.(block, 'mlp') !== true };
+}
+
+function checkedStart({ hidden }: NonNullable<WalkOptions['start']>, elements: number): Float32Array {
+  if (hidden.length === elements) return hidden;
+  throw new KernelError({
+    code: 'BUG_UNEXPECTED',
+    what: `A walk was to start from ${hidden.length} numbers, expected ${elements}.`,
+    whatToDo: 'This is a fault in Lathe: please report it.',
   });
+}
+
+/** Buffers by name, each as large as was ever asked for. */
+class Scratch {
+  readonly #buffers = new Map<string, Float32Array>();
+
+  /** A view of exactly so many floats, whose content is whatever it was. */
+  take(name: string, elements: number): Float32Array {
+    let buffer = this.#buffers.get(name);
+    if (buffer === undefined || buffer.length < elements) {
+      buffer = new Float32Array(elements);
+      this.#buffers.set(name, buffer);
+    }
+    return buffer.subarray(0, elements);
+  }
 }

@@ -20,19 +20,22 @@ export function embeddingGraph({ embedding, vocabularySize, hiddenSize }: Decode
     const positions = graph.input('positions', 'int32', ['rows']);
     result = graph.node('Add', [result, graph.node('Gather', [learned, positions])]);
   }
-  return builder.finish('embedding', result, hiddenSize);
+  builder.output('result', result, hiddenSize);
+  return builder.finish('embedding');
 }
 
 /** The norm after the last block. Input: `hidden`; output: `result`; both f32 [rows, hiddenSize]. */
 export function finalNormGraph({ finalNorm, hiddenSize }: DecoderDescription): PartGraph {
   const builder = new PartBuilder();
   const result = builder.normalize('finalNorm', finalNorm, builder.hiddenInput(hiddenSize));
-  return builder.finish('final norm', result, hiddenSize);
+  builder.output('result', result, hiddenSize);
+  return builder.finish('final norm');
 }
 
 /** Logits. Input: `hidden` f32 [rows, hiddenSize]; output: `result` f32 [rows, vocabularySize]. */
 export function headGraph({ head, hiddenSize, vocabularySize, logitSoftCap }: DecoderDescription): PartGraph {
   const builder = new PartBuilder();
   const logits = builder.linear('head', head, builder.hiddenInput(hiddenSize));
-  return builder.finish('head', builder.softCap(logitSoftCap, logits), vocabularySize);
+  builder.output('result', builder.softCap(logitSoftCap, logits), vocabularySize);
+  return builder.finish('head');
 }

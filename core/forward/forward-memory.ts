@@ -19,7 +19,7 @@ const FLOAT_BYTES = 4;
 const ALIGNED_ELEMENTS = 16;
 
 /** Rows (windows x positions) that one run of a part works on: enough to fill the cores, few enough for their caches. */
-const ROWS_PER_RUN = 512;
+const ROWS_PER_RUN = 1024;
 /** Rows that one walk over the blocks carries along, at most, when every walk reads the weights again. */
 const ROWS_PER_STREAMED_WALK = 16_384;
 /** Logits of one call, at most: a large vocabulary's rows stay within the caches' reach and far below the 512 MiB. */
@@ -51,9 +51,16 @@ export function logitRowsOf({ vocabularySize }: DecoderDescription): number {
   return Math.max(1, Math.floor(LOGIT_BYTES / FLOAT_BYTES / vocabularySize));
 }
 
+/** What a pass is run on. */
+export interface PassShape {
+  /** Tokens of a window. */
+  length: number;
+  threads: number;
+}
+
 /** The bounds of a pass over windows of at most so many tokens. */
-export function forwardMemory(decoder: DecoderDescription, length: number): ForwardMemory {
-  const sizes = sizesOf(decoder, length);
+export function forwardMemory(decoder: DecoderDescription, shape: PassShape): ForwardMemory {
+  const sizes = sizesOf(decoder, shape);
   const others = sizes.fixed + sizes.walk(sizes.leastRows) + sizes.logits(sizes.leastRows);
   return { leastBytes: others + sizes.streamedBlocks, fullBytes: others + sizes.blocks };
 }
@@ -62,8 +69,9 @@ export function forwardMemory(decoder: DecoderDescription, length: number): Forw
  * Shares out so many bytes for windows of one length: all weights stay if they can; else walks carry as many windows
  * along as pay, and blocks stay with what is left.
  */
-export function planForward(decoder: DecoderDescription, memoryBytes: number, length: number): ForwardPlan {
-  const sizes = sizesOf(decoder, length);
+export function planForward(decoder: DecoderDescription, memoryBytes: number, shape: PassShape): ForwardPlan {
+  const { length } = shape;
+  const sizes = sizesOf(decoder, shape);
   const { fixed, blocks, streamedBlocks, leastRows } = sizes;
   const windowsPerRun = Math.max(1, Math.floor(ROWS_PER_RUN / length));
   const peakBytes = fixed + sizes.walk(leastRows) + sizes.logits(leastRows) + blocks;
@@ -78,7 +86,7 @@ export function planForward(decoder: DecoderDescription, memoryBytes: number, le
   return { windowsPerRun, windowsPerWalk, blockWeightBytes, peakBytes: others + blockWeightBytes };
 }
 
-function sizesOf(decoder: DecoderDescription, length: number) {
+function sizesOf(decoder: DecoderDescription, { length, threads }: PassShape) {
   const { embedding, head, finalNorm, hiddenSize } = decoder;
   const isTied = head.weight === embedding.tokens;
   const edges = bytesOf([...embeddingTensors(decoder), ...normTensors(finalNorm), ...(isTied ? [] : mapTensors(head))]);
@@ -88,7 +96,7 @@ function sizesOf(decoder: DecoderDescription, length: number) {
   const all = blocks.reduce((sum, bytes) => sum + bytes, 0);
   const leastRows = Math.max(1, Math.floor(ROWS_PER_RUN / length)) * length;
   return {
-    fixed: edges + runBytes(decoder, length, leastRows),
+    fixed: edges + runBytes(decoder, leastRows) + threads * attentionScratchBytes(decoder, length),
     blocks: all,
     streamedBlocks: Math.min(all, 2 * Math.max(...blocks)),
     leastRows,
@@ -103,30 +111,31 @@ function bytesOf(tensors: readonly NeededTensor[]): number {
   return elements.reduce((sum, count) => sum + FLOAT_BYTES * ALIGNED_ELEMENTS * Math.ceil(count / ALIGNED_ELEMENTS), 0);
 }
 
-/** Intermediate values: every session keeps its own, and halves of one outline share theirs. */
-function runBytes({ blocks, hiddenSize }: DecoderDescription, length: number, rows: number): number {
+/** Intermediate values: every session keeps its own, and blocks of one outline share theirs. */
+function runBytes({ blocks, hiddenSize }: DecoderDescription, rows: number): number {
   const sizes = new Map<string, number>();
   for (const { attention, mlp } of blocks) {
-    const attended = rows * attentionRowBytes(attention) + (rows / length) * scoreBytes(attention, length);
-    sizes.set(`attention ${attended} ${attention.window} ${attention.softCap}`, attended);
-    const computed = rows * mlpRowBytes(mlp);
-    sizes.set(`mlp ${computed}`, computed);
+    const bytes = rows * (attentionRowBytes(attention) + mlpRowBytes(mlp));
+    sizes.set(`${attention.heads} ${attention.keyHeads} ${attention.headSize} ${bytes}`, bytes);
   }
   const edges = 2 * rows * hiddenSize * FLOAT_BYTES;
   return [...sizes.values()].reduce((sum, bytes) => sum + bytes, edges);
 }
 
-/**
- * Attention scores of one window: ONNX Runtime makes them in tiles, but with a soft cap all at once (1.30, measured: one
- * float for each head and pair of positions).
- */
-function scoreBytes({ heads, softCap }: AttentionHalf, length: number): number {
-  return softCap === null ? 0 : heads * length * length * FLOAT_BYTES;
+/** What the attention kernel takes for each thread: a window's keys and values of one head, packed in panels. */
+function attentionScratchBytes({ blocks }: DecoderDescription, length: number): number {
+  const floats = blocks.map(({ attention: { headSize } }) => (length + 2 * PANEL) * (2 * headSize + PANEL));
+  return FLOAT_BYTES * Math.max(0, ...floats);
 }
+
+/** Lanes of two vectors. */
+const PANEL = 32;
 
 function attentionRowBytes({ heads, keyHeads, headSize, output }: AttentionHalf): number {
   const projected = (heads + 2 * keyHeads) * headSize;
-  return ARENA_GROWTH * FLOAT_BYTES * (2 * projected + 2 * heads * headSize + 2 * output.outFeatures);
+  // In the session, and where attention finds them.
+  const kept = projected + heads * headSize;
+  return FLOAT_BYTES * (kept + ARENA_GROWTH * (2 * projected + heads * headSize + 2 * output.outFeatures));
 }
 
 function mlpRowBytes(mlp: MlpHalf): number {

@@ -10,17 +10,26 @@ export interface WeightBinding {
   addsOne: boolean;
 }
 
-/** The input of a linear map, offered as an output of the graph. */
+/** The input of linear maps, offered as an output of the graph. */
 export interface InputTap {
   output: string;
-  map: string;
+  /** Modules that share this input. */
+  maps: string[];
   size: number;
+}
+
+/** f32 [rows, columns]. */
+export interface PartOutput {
+  name: string;
+  columns: number;
 }
 
 /** One part of a model: a graph whose weights are inputs, so that parts of equal outline share a session. */
 export interface PartGraph {
   model: Uint8Array;
   weights: readonly WeightBinding[];
+  /** Without the taps. */
+  outputs: readonly PartOutput[];
   taps: readonly InputTap[];
 }
 
@@ -31,6 +40,7 @@ const ROWS = 'rows';
 export class PartBuilder {
   readonly graph = new OnnxGraph();
   readonly #weights: WeightBinding[] = [];
+  readonly #outputs: PartOutput[] = [];
   readonly #taps: InputTap[] = [];
   readonly #hasTaps: boolean;
 
@@ -45,17 +55,18 @@ export class PartBuilder {
     return this.graph.input(role, 'float32', shape);
   }
 
+  rowsInput(name: string, columns: number): Value {
+    return this.graph.input(name, 'float32', [ROWS, columns]);
+  }
+
   hiddenInput(size: number): Value {
-    return this.graph.input('hidden', 'float32', [ROWS, size]);
+    return this.rowsInput('hidden', size);
   }
 
   /** x [rows, in] to [rows, out]. */
   linear(role: string, map: LinearMap, x: Value): Value {
     const { inFeatures, outFeatures } = map;
-    if (this.#hasTaps && !this.#taps.some(({ output }) => output === `tap of ${x}`)) {
-      this.#taps.push({ output: `tap of ${x}`, map: map.name, size: inFeatures });
-      this.graph.output(`tap of ${x}`, x, [ROWS, inFeatures]);
-    }
+    if (this.#hasTaps) this.#tap(x, map);
     const isTurned = map.layout === 'in-out';
     const shape = isTurned ? [inFeatures, outFeatures] : [outFeatures, inFeatures];
     const inputs = [x, this.weight(`${role}.weight`, map.weight, shape)];
@@ -84,8 +95,23 @@ export class PartBuilder {
     return this.graph.node(type, inputs, attributes, MICROSOFT);
   }
 
-  finish(name: string, result: Value, size: number): PartGraph {
-    this.graph.output('result', result, [ROWS, size]);
-    return { model: this.graph.toModel(name), weights: this.#weights, taps: this.#taps };
+  output(name: string, value: Value, columns: number): void {
+    this.graph.output(name, value, [ROWS, columns]);
+    this.#outputs.push({ name, columns });
+  }
+
+  finish(name: string): PartGraph {
+    return { model: this.graph.toModel(name), weights: this.#weights, outputs: this.#outputs, taps: this.#taps };
+  }
+
+  #tap(x: Value, { name, inFeatures }: LinearMap): void {
+    const output = `tap of ${x}`;
+    const known = this.#taps.find((tap) => tap.output === output);
+    if (known !== undefined) {
+      known.maps.push(name);
+      return;
+    }
+    this.#taps.push({ output, maps: [name], size: inFeatures });
+    this.graph.output(output, x, [ROWS, inFeatures]);
   }
 }

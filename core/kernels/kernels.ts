@@ -177,6 +177,65 @@ export interface GgmlFigures {
   squaredError: number;
 }
 
+/** The figures of each column of a linear map's inputs. */
+export interface ColumnStatistics {
+  rows: number;
+  /** Of a column's numbers, and of their squares. */
+  sums: Float64Array;
+  squares: Float64Array;
+  /** The greatest magnitude. */
+  greatest: Float32Array;
+}
+
+/**
+ * Statistics of a linear map's inputs, in native memory. Neither threads nor the pieces in which rows come change a bit of
+ * them.
+ */
+export interface InputStatistics {
+  /**
+   * Adds rows. Synchronous, for worker threads.
+   *
+   * @param rows f32 [count, columns], row-major
+   * @throws NumericsError NUMERICS_NOT_FINITE, naming row and column; then nothing was added
+   */
+  feed(rows: Float32Array, threads: number): void;
+  /** Of all rows so far. */
+  columns(): ColumnStatistics;
+  /** The Gram matrix of all rows so far, Σ xᵀx: f32 [columns, columns], little-endian, into a range of exactly that size. */
+  writeGram(range: ByteRange, options: CallOptions): Promise<void>;
+}
+
+/** Attention over windows of equal length; rows are window after window, position after position. */
+export interface AttentionShape {
+  windows: number;
+  /** Positions of a window. */
+  length: number;
+  /** Of queries; a multiple of `keyHeads`, each of which serves as many consecutive ones. */
+  heads: number;
+  /** Of keys and values. */
+  keyHeads: number;
+  headSize: number;
+  /** Scores are q · k times this. */
+  scale: number;
+  /** Scores s become c · tanh(s / c). */
+  softCap: number | null;
+  /** A query sees so many positions, its own included; null: all before it. */
+  window: number | null;
+  /** Of a head: its first dimensions turn in pairs (i, i + half of them); 0: none. */
+  rotaryDimensions: number;
+  /** Numbers from a row's first query (key, value) to the next row's. */
+  queryStride: number;
+  keyStride: number;
+  valueStride: number;
+}
+
+/** f32, from the first row's first number on: matrices of their own, or parts of a wider one. */
+export interface AttentionInputs {
+  query: Float32Array;
+  key: Float32Array;
+  value: Float32Array;
+}
+
 /** What rows of logits say; an entry a row. The last three are null without a reference. In nats. */
 export interface VocabularyScores {
   /** Negative log-likelihood of the target; 0 or more. */
@@ -275,6 +334,29 @@ export interface Kernels {
     withSha256: boolean,
     options: CallOptions,
   ): Promise<string | null>;
+
+  /**
+   * Begins statistics of inputs of so many columns, 1 to 32,768. Takes 8 bytes for each pair of columns with the Gram matrix,
+   * and 1 KiB a column.
+   *
+   * @throws ResourceError RESOURCE_OUT_OF_MEMORY
+   */
+  createInputStatistics(columns: number, withGram: boolean): InputStatistics;
+
+  /**
+   * Causal attention over windows of equal length. Synchronous, for worker threads: the numbers are in memory already.
+   * NaN reaches those rows of `out` that see it, and no others.
+   *
+   * @param tables rotary, f32 [length or more, rotaryDimensions / 2] each; empty where nothing turns
+   * @param out f32 [windows * length, heads * headSize]; filled. Its bits depend neither on `threads` nor on other windows
+   */
+  attendWindows(
+    shape: AttentionShape,
+    inputs: AttentionInputs,
+    tables: { cosines: Float32Array; sines: Float32Array },
+    out: Float32Array,
+    threads: number,
+  ): void;
 
   /**
    * Scores rows of logits over the whole vocabulary. Synchronous, for worker threads: the logits are in memory already.

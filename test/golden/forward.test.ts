@@ -23,6 +23,7 @@ import type {
 import { checkDecoderTensors } from '../../core/model/architectures/decoder-tensors.ts';
 import { describeDecoder } from '../../core/model/architectures/describe-decoder.ts';
 import type { JsonObject } from '../../core/model/model-config.ts';
+import { kernels } from '../integration/native-kernels/kernels-fixture.ts';
 import { openOnnxRuntime } from '../../workers/inference/onnx-runtime.ts';
 import { drawnWeights, type DrawnTensor } from '../helpers/drawn-weights.ts';
 
@@ -67,7 +68,7 @@ afterEach(async () => {
 async function relativeError(fixture: Fixture, description: DecoderDescription): Promise<number> {
   const weights = drawnWeights(fixture.seed, fixture.tensors);
   const runtime = await openOnnxRuntime({ threads: 1 });
-  const decoder = new Decoder({ description, weights, runtime, memoryLimitBytes: 2 ** 32 });
+  const decoder = new Decoder({ description, weights, runtime, kernels, threads: 1, memoryLimitBytes: 2 ** 32 });
   decoders.push(decoder);
   const { signal } = new AbortController();
   const hidden = await decoder.hiddenStates([Int32Array.from(fixture.ids)], signal);
@@ -91,7 +92,8 @@ describe.each(NAMES)('%s', (name) => {
     const { seed, tensors, ids } = fixture;
     const runtime = await openOnnxRuntime({ threads: 2 });
     const weights = drawnWeights(seed, tensors);
-    const decoder = new Decoder({ description: describeFixture(fixture), weights, runtime, memoryLimitBytes: 2 ** 32 });
+    const description = describeFixture(fixture);
+    const decoder = new Decoder({ description, weights, runtime, kernels, threads: 2, memoryLimitBytes: 2 ** 32 });
     decoders.push(decoder);
     const { signal } = new AbortController();
     const windows = [0, 1, 2].map((shift) => Int32Array.from(ids, (id) => (id + shift) % decoder.vocabularySize));

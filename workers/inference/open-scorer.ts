@@ -46,7 +46,9 @@ export async function openScorer(options: ScorerOptions, kernels: Kernels): Prom
     reserve(request) {
       const descriptions = ready.map(({ description }) => description);
       const { shares, memory } = shareMemory(descriptions, request);
-      passes = ready.map((parts, index) => new Decoder({ ...parts, memoryLimitBytes: shares[index] ?? 0 }));
+      passes = ready.map((parts, index) => {
+        return new Decoder({ ...parts, kernels, threads, memoryLimitBytes: shares[index] ?? 0 });
+      });
       if (!request.hasNoise || reference === null) return Promise.resolve(memory);
       const ofNoise = shareMemory([reference.description, reference.description], request).memory;
       return Promise.resolve(largerMemory(memory, ofNoise));

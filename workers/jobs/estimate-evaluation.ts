@@ -31,7 +31,7 @@ export async function estimateEvaluation(
       kernelBytes: kernels.memoryBytes(threads),
     });
     const limitBytes = memoryLimitBytes ?? (await defaultMemoryLimit());
-    const { memory } = shareMemory([description], { length: CONTEXT, processBytes, limitBytes });
+    const { memory } = shareMemory([description], { length: CONTEXT, processBytes, limitBytes, threads });
     const { peakMemoryBytes, leastMemoryBytes } = memory;
     return { context: CONTEXT, peakMemoryBytes, leastMemoryBytes, problem: null };
   } catch (error) {

@@ -35,6 +35,7 @@ export async function prepareEvaluation(
     length: longestOf(inputs, options.context),
     processBytes: contentBytes(contentsOf(inputs, kernels.memoryBytes(options.threads))),
     limitBytes: memoryLimitBytes ?? (await defaultMemoryLimit()),
+    threads: options.threads,
     hasNoise: options.noiseFloorSeed !== null,
   });
   requireMemory(memory, memoryLimitBytes !== null);

@@ -21,7 +21,15 @@ export function passTable(passes) {
   );
 }
 
-const PARTS = ['embedding', 'attention', 'mlp', 'final norm', 'head', 'vocabulary kernel'];
+const PARTS = [
+  'embedding',
+  'projections',
+  'attention kernel',
+  'attended and mlp',
+  'final norm',
+  'head',
+  'vocabulary kernel',
+];
 
 export function splitTable(passes) {
   return formatTable(

@@ -65,15 +65,22 @@ function timedWeights(weights: WeightSource, split: Split): WeightSource {
   };
 }
 
-function timedKernel(kernels: Kernels, split: Split): ScoringParts['kernels'] {
-  return {
-    scoreVocabulary: (...given) => {
+function timedKernels(kernels: Kernels, split: Split): Pick<Kernels, 'attendWindows' | 'scoreVocabulary'> {
+  function timed<Given extends unknown[], Result>(what: string, run: (...given: Given) => Result) {
+    return (...given: Given): Result => {
       const startedAt = performance.now();
-      const scores = kernels.scoreVocabulary(...given);
-      const before = split.milliseconds.get('vocabulary kernel') ?? 0;
-      split.milliseconds.set('vocabulary kernel', before + performance.now() - startedAt);
-      return scores;
-    },
+      const result = run(...given);
+      split.milliseconds.set(what, (split.milliseconds.get(what) ?? 0) + performance.now() - startedAt);
+      return result;
+    };
+  }
+  return {
+    attendWindows: timed('attention kernel', (...given: Parameters<Kernels['attendWindows']>) =>
+      kernels.attendWindows(...given),
+    ),
+    scoreVocabulary: timed('vocabulary kernel', (...given: Parameters<Kernels['scoreVocabulary']>) =>
+      kernels.scoreVocabulary(...given),
+    ),
   };
 }
 
@@ -149,12 +156,14 @@ async function main(): Promise<void> {
     description,
     weights: timedWeights(weights, split),
     runtime: timedRuntime(runtime, split),
+    kernels: timedKernels(kernels, split),
+    threads,
     memoryLimitBytes: 16 * 2 ** 30,
   });
   const parts: ScoringParts = {
     model: pass,
     reference: null,
-    kernels: timedKernel(kernels, split),
+    kernels: timedKernels(kernels, split),
     threads,
     maxLogitsBytes: 512 << 20,
   };

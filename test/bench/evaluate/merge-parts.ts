@@ -1,11 +1,11 @@
 /** One ONNX model out of a decoder's parts, its weights constants: what a forward pass in one session would be. */
 import { embeddingGraph, finalNormGraph, headGraph } from '../../../core/forward/edge-graphs.ts';
-import { attentionGraph } from '../../../core/forward/attention-graph.ts';
-import { mlpGraph } from '../../../core/forward/mlp-graph.ts';
+import { BlockGraphs } from '../../../core/forward/block-graphs.ts';
 import type { PartGraph } from '../../../core/forward/part-graph.ts';
 import { ProtobufWriter } from '../../../core/forward/protobuf-writer.ts';
 import type { DecoderDescription } from '../../../core/model/architectures/decoder-description.ts';
 import type { WeightSource } from '../../../core/model/weight-source.ts';
+import { groupedAttentionGraph } from './grouped-attention-graph.ts';
 
 interface Field {
   number: number;
@@ -78,7 +78,10 @@ export async function mergeParts(description: DecoderDescription, weights: Weigh
   const { blocks, hiddenSize } = description;
   const parts = [
     embeddingGraph(description),
-    ...blocks.flatMap(({ attention, mlp }) => [attentionGraph(attention, hiddenSize), mlpGraph(mlp, hiddenSize)]),
+    ...blocks.flatMap((block) => [
+      groupedAttentionGraph(block.attention, hiddenSize),
+      new BlockGraphs(block, hiddenSize).tail({ attention: false, mlp: true }, false),
+    ]),
     finalNormGraph(description),
     headGraph(description),
   ];

@@ -33,7 +33,7 @@ async function openSample({
     return { threads };
   });
   const { config } = parseModelConfig(readFileSync(`${MODEL}/config.json`), 'config.json');
-  const decoder = await openForwardPass({ config, weights, threads, memoryLimitBytes });
+  const decoder = await openForwardPass({ config, weights, kernels, threads, memoryLimitBytes });
   opened.push(decoder);
   return decoder;
 }

@@ -3,12 +3,14 @@
 //! Nothing here knows of JavaScript. Every long operation takes a [`Context`] (cancel flag, progress, thread pool),
 //! works in bounded memory whatever the tensor's size, and gives the same bytes at any thread count.
 
+pub mod attention;
 pub mod blocks;
 pub mod checksum;
 pub mod context;
 pub mod cpu;
 pub mod error;
 pub mod files;
+pub mod input_statistics;
 pub mod lossless;
 pub mod pipeline;
 pub mod quantize;

@@ -7,7 +7,9 @@
 #![allow(missing_docs, reason = "the documented face of these functions is core/kernels/kernels.ts")]
 #![cfg_attr(test, allow(dead_code, reason = "built as a test, the functions are not exported to Node"))]
 
+mod attention_calls;
 mod block_calls;
+mod calibration_calls;
 mod call;
 mod dfloat11_calls;
 mod file_calls;

@@ -32,12 +32,12 @@ const CONTENTS = {
   hasReference: false,
   kernelBytes: 0,
 };
-const GENEROUS = { length: 256, processBytes: PROCESS_BYTES, limitBytes: 2 ** 40 };
+const GENEROUS = { length: 256, processBytes: PROCESS_BYTES, limitBytes: 2 ** 40, threads: 2 };
 
 describe('the memory of an evaluation', () => {
   test('is that of the process and of each pass', () => {
     const { memory } = shareMemory([llama(4)], GENEROUS);
-    const { leastBytes, fullBytes } = forwardMemory(llama(4), 256);
+    const { leastBytes, fullBytes } = forwardMemory(llama(4), { length: 256, threads: 2 });
     expect(memory).toEqual({
       limitBytes: 2 ** 40,
       peakMemoryBytes: PROCESS_BYTES + fullBytes,
@@ -53,7 +53,7 @@ describe('the memory of an evaluation', () => {
       const { shares, memory } = shareMemory(passes, { ...GENEROUS, limitBytes });
       expect(memory.peakMemoryBytes).toBeLessThanOrEqual(limitBytes + 1);
       shares.forEach((share, index) => {
-        expect(share).toBeGreaterThanOrEqual(forwardMemory(passes[index]!, 256).leastBytes);
+        expect(share).toBeGreaterThanOrEqual(forwardMemory(passes[index]!, { length: 256, threads: 2 }).leastBytes);
       });
     }
   });

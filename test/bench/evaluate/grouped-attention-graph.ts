@@ -1,9 +1,9 @@
-import type { AttentionHalf } from '../model/architectures/decoder-description.ts';
-import { MICROSOFT, type Attribute, type Value } from './onnx-graph.ts';
-import { PartBuilder, type PartGraph } from './part-graph.ts';
+import type { AttentionHalf } from '../../../core/model/architectures/decoder-description.ts';
+import { MICROSOFT, type Attribute, type Value } from '../../../core/forward/onnx-graph.ts';
+import { PartBuilder, type PartGraph } from '../../../core/forward/part-graph.ts';
 
 /**
- * The attention half of a block: hidden + attention(norm(hidden)).
+ * The attention half of a block in ONNX Runtime's own operators, as one session for a whole model would have it: hidden + attention(norm(hidden)).
  *
  * Inputs besides the weights: `hidden` f32 [rows, hiddenSize]; `windowShape` i64 [3] = [windows, length, -1];
  * `lastPositions` i32 [windows], each length - 1; `length` i32 scalar; with a rotary embedding `cosines` and `sines`
@@ -12,8 +12,8 @@ import { PartBuilder, type PartGraph } from './part-graph.ts';
  * Scores, mask, soft cap and softmax are ONNX Runtime's GroupQueryAttention: causal by itself, keys shared by groups of
  * query heads, and no score of a later position is ever looked at.
  */
-export function attentionGraph(half: AttentionHalf, hiddenSize: number, hasTaps = false): PartGraph {
-  const builder = new PartBuilder(hasTaps);
+export function groupedAttentionGraph(half: AttentionHalf, hiddenSize: number): PartGraph {
+  const builder = new PartBuilder();
   const { graph } = builder;
   const { heads, keyHeads, headSize, projections } = half;
   const hidden = builder.hiddenInput(hiddenSize);
@@ -56,5 +56,6 @@ export function attentionGraph(half: AttentionHalf, hiddenSize: number, hasTaps 
   const [attended = ''] = graph.nodes('GroupQueryAttention', inputs, 3, attributes, MICROSOFT);
   const joined = graph.node('Reshape', [attended, graph.int64s([-1, heads * headSize])]);
   const output = builder.normalize('outputNorm', half.outputNorm, builder.linear('output', half.output, joined));
-  return builder.finish('attention', graph.node('Add', [hidden, output]), hiddenSize);
+  builder.output('result', graph.node('Add', [hidden, output]), hiddenSize);
+  return builder.finish('attention');
 }

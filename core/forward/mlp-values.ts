@@ -1,23 +1,17 @@
 import { assertNever } from '../errors.ts';
 import type { Activation, MlpHalf } from '../model/architectures/decoder-description.ts';
 import type { Value } from './onnx-graph.ts';
-import { PartBuilder, type PartGraph } from './part-graph.ts';
+import type { PartBuilder } from './part-graph.ts';
 
-/**
- * The MLP half of a block: hidden + down(inner(norm(hidden))).
- *
- * Input besides the weights: `hidden` f32 [rows, hiddenSize]. Output: `result` f32 [rows, hiddenSize].
- */
-export function mlpGraph(half: MlpHalf, hiddenSize: number, hasTaps = false): PartGraph {
-  const builder = new PartBuilder(hasTaps);
-  const hidden = builder.hiddenInput(hiddenSize);
-  const x = builder.normalize('inputNorm', half.inputNorm, hidden);
-  const inner = innerValues(builder, half, x);
-  const output = builder.normalize('outputNorm', half.outputNorm, builder.linear('down', half.down, inner));
-  return builder.finish('mlp', builder.graph.node('Add', [hidden, output]), hiddenSize);
+/** The MLP half of a block: hidden + down(inner(norm(hidden))). */
+export function mlpValue(builder: PartBuilder, half: MlpHalf, hidden: Value): Value {
+  const x = builder.normalize('mlpNorm', half.inputNorm, hidden);
+  const inner = innerValue(builder, half, x);
+  const output = builder.normalize('mlpOutputNorm', half.outputNorm, builder.linear('down', half.down, inner));
+  return builder.graph.node('Add', [hidden, output]);
 }
 
-function innerValues(builder: PartBuilder, { maps, activation }: MlpHalf, x: Value): Value {
+function innerValue(builder: PartBuilder, { maps, activation }: MlpHalf, x: Value): Value {
   const { graph } = builder;
   switch (maps.kind) {
     case 'gated': {
