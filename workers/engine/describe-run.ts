@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { RunDetails, RunState, RunSummary } from '../../core/contract/runs-result.ts';
 import type { Kernels } from '../../core/kernels/kernels.ts';
 import { PARTIAL_ENDING } from '../../core/model/file-kinds.ts';
-import type { ReadLine, RunLine } from './journal-lines.ts';
+import type { ReadLine, RunLine } from '../../core/contract/journal-lines.ts';
 import { journalPath } from './journal.ts';
 import { asRunLine, noRunLine, readJournal, readJournalEnds } from './read-journal.ts';
 import { isRunning, runFolderPath } from './run-folder.ts';

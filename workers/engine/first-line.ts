@@ -2,7 +2,7 @@ import { hostname } from 'node:os';
 import { resolve } from 'node:path';
 import type { Fingerprints } from './fingerprints.ts';
 import type { JobOptions } from './job-options.ts';
-import { JOURNAL_SCHEMA, type JournalLine } from './journal-lines.ts';
+import { JOURNAL_SCHEMA, type JournalLine } from '../../core/contract/journal-lines.ts';
 
 export interface BegunCall {
   runId: string;

@@ -8,7 +8,7 @@ import { open, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { makeFolders, syncFolder } from './durable-files.ts';
 import { wrapFileErrors } from './file-errors.ts';
-import type { JournalLine } from './journal-lines.ts';
+import type { JournalLine } from '../../core/contract/journal-lines.ts';
 
 /** Between two groups; a record that comes after a longer pause is written at once. */
 const GROUP_MS = 200;

@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { JobError } from '../../core/errors.ts';
 import { wrapFileErrors } from './file-errors.ts';
-import { parseJournalLine, type ReadLine, type RunLine } from './journal-lines.ts';
+import { parseJournalLine, type ReadLine, type RunLine } from '../../core/contract/journal-lines.ts';
 import { eachLine } from './read-lines.ts';
 
 /** What a journal ends with lies within so many bytes: the lines that say how a run ended are short. */

@@ -75,6 +75,19 @@ export class RunRecorder {
     }
   }
 
+  /**
+   * Closes the folder of a run that has come to its end, however that was: everything that must be on the disk is there
+   * already, so that what fails now is only told.
+   */
+  async close(folder: RunFolder | null): Promise<void> {
+    this.#folder = null;
+    try {
+      await folder?.close();
+    } catch (error) {
+      this.log('warn', `The run's journal could not be closed: ${messageOf(error)}`);
+    }
+  }
+
   #record(event: JobEvent): void {
     switch (event.event) {
       case 'stage':

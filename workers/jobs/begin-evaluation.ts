@@ -6,7 +6,7 @@ import { wrapFileErrors } from '../engine/file-errors.ts';
 import { checkFingerprints, takeFingerprints, type Fingerprints } from '../engine/fingerprints.ts';
 import { firstLine, optionsOf, resumedLine } from '../engine/first-line.ts';
 import type { EvaluateOptions } from '../engine/job-options.ts';
-import type { ReadLine } from '../engine/journal-lines.ts';
+import type { ReadLine } from '../../core/contract/journal-lines.ts';
 import { journalPath, type Journal } from '../engine/journal.ts';
 import { asRunLine, readJournal, readRunLine } from '../engine/read-journal.ts';
 import { listRunIds, openRunFolder, type RunFolder } from '../engine/run-folder.ts';

@@ -4,7 +4,7 @@ import type { WorkRecord } from '../../core/methods/lossless/work.ts';
 import { checkFingerprints, firstDifference, type Fingerprints } from '../engine/fingerprints.ts';
 import { firstLine, optionsOf, resumedLine } from '../engine/first-line.ts';
 import type { CompressOptions } from '../engine/job-options.ts';
-import type { JournalLine, ReadLine } from '../engine/journal-lines.ts';
+import type { JournalLine, ReadLine } from '../../core/contract/journal-lines.ts';
 import { journalPath } from '../engine/journal.ts';
 import { latheFileSha256, readLatheFile } from '../engine/lathe-json.ts';
 import { nodeFileAccess } from '../engine/node-file-access.ts';

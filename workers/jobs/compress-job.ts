@@ -96,7 +96,7 @@ export async function compressJob(asked: CompressOptions, kernels: Kernels, home
   } catch (error) {
     throw await endFailed(error, place, begun, options, recorder);
   } finally {
-    await begun?.folder.close();
+    await recorder.close(begun?.folder ?? null);
   }
 }
 

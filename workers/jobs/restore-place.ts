@@ -79,7 +79,7 @@ export async function writeRestored<T extends Restored>(
     if (run) await recorder.failed(error);
     throw error;
   } finally {
-    await run?.close();
+    await recorder.close(run);
   }
 }
 

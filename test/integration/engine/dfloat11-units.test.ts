@@ -4,7 +4,7 @@ import { compileModulePattern, newMatchBudget } from '../../../core/formats/dflo
 import { buildSafetensors, type TensorSpec } from '../../helpers/build-safetensors.ts';
 import { errorOf } from '../../helpers/error-of.ts';
 import { llamaConfig, llamaLayers } from '../cli/odd-model.ts';
-import { snapshotOf } from '../lossless/folder-snapshot.ts';
+import { snapshotOf, snapshotOutsideHome } from '../lossless/folder-snapshot.ts';
 import { recipeOf, useWorkplace } from './engine-fixture.ts';
 
 const place = useWorkplace();
@@ -165,12 +165,12 @@ describe('units', () => {
     ['names what no layer has', 'RECIPE_INVALID_VALUE', { 'model\\.layers\\.\\d+': ['mlp.side_proj'] }],
   ])('by a pattern that %s are refused before anything is written', async (_, code, units) => {
     const model = writeLlama({});
-    const before = snapshotOf(place().folder);
+    const before = snapshotOutsideHome(place().folder);
     const recipe = recipeOf('dfloat11', { units });
     expect((await errorOf(() => place().compress(model, place().at('coded'), recipe))).code).toBe(code);
     const estimate = () => place().engine.estimate({ ...place().options(), model, recipe, output: null });
     expect((await errorOf(estimate)).code).toBe(code);
-    expect(snapshotOf(place().folder)).toEqual(before);
+    expect(snapshotOutsideHome(place().folder)).toEqual(before);
   });
 
   it('of tied embeddings stay plain', async () => {

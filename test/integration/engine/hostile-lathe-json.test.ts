@@ -6,7 +6,7 @@ import type { ErrorCode } from '../../../core/errors.ts';
 import { buildSafetensors } from '../../helpers/build-safetensors.ts';
 import { sha256OfText } from '../../helpers/build-lathe-file.ts';
 import { errorOf } from '../../helpers/error-of.ts';
-import { snapshotOf } from '../lossless/folder-snapshot.ts';
+import { snapshotOutsideHome } from '../lossless/folder-snapshot.ts';
 import { writeMixedModel } from '../lossless/mixed-model.ts';
 import { CODECS, hookedKernels, useWorkplace, type Codec } from './engine-fixture.ts';
 
@@ -159,10 +159,10 @@ describe.each(CODECS)('a %s folder whose lathe.json', (codec) => {
   it.each(edits.map(([name]) => name))('%s is refused by restore, and nothing stays behind', async (name) => {
     const { edit, code } = EDITS[name]!;
     seal(place().at('coded'), edit);
-    const before = snapshotOf(place().folder);
+    const before = snapshotOutsideHome(place().folder);
     const error = await errorOf(() => place().restore(place().at('coded'), place().at('deep/er/restored')));
     expect(error, error.message).toMatchObject({ code });
-    expect(snapshotOf(place().folder)).toEqual(before);
+    expect(snapshotOutsideHome(place().folder)).toEqual(before);
   });
 
   it('lies about sizes is refused before anything is made', async () => {

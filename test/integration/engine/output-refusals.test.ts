@@ -4,7 +4,7 @@ import { dirname } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { WorkbenchError } from '../../../core/errors.ts';
 import { errorOf } from '../../helpers/error-of.ts';
-import { snapshotOf } from '../lossless/folder-snapshot.ts';
+import { snapshotOf, snapshotOutsideHome } from '../lossless/folder-snapshot.ts';
 import { writeMixedModel } from '../lossless/mixed-model.ts';
 import { recipeOf, useWorkplace } from './engine-fixture.ts';
 
@@ -20,7 +20,7 @@ describe('an output', () => {
   }
 
   async function expectRefused(code: string, model: string, output: string): Promise<void> {
-    const before = snapshotOf(place().folder);
+    const before = snapshotOutsideHome(place().folder);
     for (const force of [false, true]) {
       for (const call of [
         () => plan(model, output, force),
@@ -30,7 +30,7 @@ describe('an output', () => {
         expect(error, `${output}: ${error.message}`).toMatchObject({ code });
       }
     }
-    expect(snapshotOf(place().folder)).toEqual(before);
+    expect(snapshotOutsideHome(place().folder)).toEqual(before);
   }
 
   it('is refused where it is the input, inside it or around it, by whatever path', async () => {
@@ -92,7 +92,7 @@ describe('an output', () => {
     const model = place().at('model');
     await place().compress(model, place().at('coded'), 'split-plane');
     place().write('out', { mine: 'precious' });
-    const before = snapshotOf(place().folder);
+    const before = snapshotOutsideHome(place().folder);
     for (const call of [
       () => place().compress(model, place().at('out'), 'split-plane'),
       () => place().compress(model, place().at('out'), 'split-plane', { resume: true }),
@@ -102,7 +102,7 @@ describe('an output', () => {
       expect((await errorOf(call)).code).toBe('JOB_OUTPUT_EXISTS');
     }
     expect((await plan(model, place().at('out'), true)).wouldFail).toBe(false);
-    expect(snapshotOf(place().folder)).toEqual(before);
+    expect(snapshotOutsideHome(place().folder)).toEqual(before);
     mkdirSync(place().at('empty'));
     await place().restore(place().at('coded'), place().at('empty'));
     expect(snapshotOf(place().at('empty'))).toEqual(snapshotOf(model));

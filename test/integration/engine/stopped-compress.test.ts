@@ -185,7 +185,7 @@ describe.each(CODECS)('compress with %s', (codec) => {
       .trimEnd()
       .split('\n')
       .map((line) => (JSON.parse(line) as { type: string }).type);
-    expect(types.filter((type) => type !== 'item')).toEqual([
+    expect(types.filter((type) => !['item', 'plan', 'stage'].includes(type))).toEqual([
       'run',
       'interrupted',
       'resumed',
@@ -194,5 +194,7 @@ describe.each(CODECS)('compress with %s', (codec) => {
       'committing',
       'done',
     ]);
+    expect(types).toContain('plan');
+    expect(types.filter((type) => type === 'stage').length).toBeGreaterThanOrEqual(3);
   });
 });

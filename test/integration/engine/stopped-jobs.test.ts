@@ -3,7 +3,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import type { JobEvent } from '../../../core/contract/progress.ts';
 import { VerificationError } from '../../../core/errors.ts';
 import { errorOf } from '../../helpers/error-of.ts';
-import { snapshotOf } from '../lossless/folder-snapshot.ts';
+import { snapshotOf, snapshotOutsideHome } from '../lossless/folder-snapshot.ts';
 import { writeMixedModel } from '../lossless/mixed-model.ts';
 import { CODECS, diskError, hookedKernels, kernelsWith, useWorkplace } from './engine-fixture.ts';
 
@@ -19,7 +19,7 @@ describe.each(CODECS)('other jobs on a %s folder', (codec) => {
 
   it('restore stopped or failing at any kernel call leaves nothing, an old output as it was', async () => {
     place().write('out', { mine: 'precious' });
-    const before = snapshotOf(place().folder);
+    const before = snapshotOutsideHome(place().folder);
     const options = place().restoreOptions(place().at('coded'), place().at('out'), { force: true });
     const { kernels: counting, calls } = kernelsWith(0, () => undefined);
     await place().restoreBy(counting, { ...options, output: place().at('other') });
@@ -36,7 +36,7 @@ describe.each(CODECS)('other jobs on a %s folder', (codec) => {
         'JOB_CANCELLED',
       );
       expect((await errorOf(() => place().restoreBy(failing.kernels, options))).code).toBe('FILE_IO');
-      expect(snapshotOf(place().folder)).toEqual(before);
+      expect(snapshotOutsideHome(place().folder)).toEqual(before);
     }
   });
 
@@ -79,7 +79,7 @@ describe.each(CODECS)('other jobs on a %s folder', (codec) => {
     const controller = new AbortController();
     controller.abort();
     const { signal } = controller;
-    const before = snapshotOf(place().folder);
+    const before = snapshotOutsideHome(place().folder);
     const model = place().at('model');
     const { recipe } = place().compressOptions(model, '', codec);
     const options = place().options({ signal });
@@ -92,7 +92,7 @@ describe.each(CODECS)('other jobs on a %s folder', (codec) => {
     ]) {
       expect((await errorOf(call)).code).toBe('JOB_CANCELLED');
     }
-    expect(snapshotOf(place().folder)).toEqual(before);
+    expect(snapshotOutsideHome(place().folder)).toEqual(before);
   });
 
   it('verify is cancelled at whatever it does, and does not take that for a fault of the folder', async () => {

@@ -49,7 +49,10 @@ export class CompressPlace {
   leftovers(): string[] {
     const beside = readdirSync(join(this.folder, 'out')).filter((name) => name !== 'compressed');
     const runs = readdirSync(this.folder).includes('home') ? filesBelow(this.home) : [];
-    const foreign = runs.filter((path) => !/^(?:runs|runs\/[^/]+|runs\/[^/]+\/(?:journal\.jsonl|log\.ndjson))$/.test(path));
+    // A killed run leaves its lock's file: free, and taken away with the run.
+    const foreign = runs.filter(
+      (path) => !/^(?:runs|runs\/[^/]+|runs\/[^/]+\/(?:journal\.jsonl|log\.ndjson|lock))$/.test(path),
+    );
     return [...beside, ...foreign.map((path) => `home/${path}`)];
   }
 

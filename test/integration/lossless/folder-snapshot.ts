@@ -13,6 +13,12 @@ export function snapshotOf(folder: string): Snapshot {
   return Object.fromEntries(paths.map((path) => [path, describe(join(folder, path))]));
 }
 
+/** As `snapshotOf` of a test's whole folder, without LATHE_HOME in it: journals of runs stay there. */
+export function snapshotOutsideHome(folder: string): Snapshot {
+  const paths = Object.entries(snapshotOf(folder) ?? {}).filter(([path]) => !/^home(?:[/\\]|$)/.test(path));
+  return Object.fromEntries(paths);
+}
+
 function describe(path: string): string {
   const facts = lstatSync(path);
   if (facts.isDirectory()) return 'folder';

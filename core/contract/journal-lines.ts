@@ -1,8 +1,8 @@
 /** What the lines of a journal say. A journal is a file: whatever is read from one is checked against these schemas. */
 import * as z from 'zod';
-import { runFiguresSchema } from '../../core/contract/run-figures.ts';
-import { JobError } from '../../core/errors.ts';
-import { isRecord } from '../../core/is-record.ts';
+import { runFiguresSchema } from './run-figures.ts';
+import { JobError } from '../errors.ts';
+import { isRecord } from '../is-record.ts';
 
 /** Stands in the first line. 1 had no number and kept no options; what 2 added is optional, so that 1 is still read. */
 export const JOURNAL_SCHEMA = 2;
