@@ -149,12 +149,6 @@ const CASES: [what: string, changes: Changes, code: string, tensor: string | nul
     'model.layers.0.self_attn.q_proj.weight',
   ],
   ['another architecture', { config: { model_type: 'rwkv' } }, 'MODEL_ARCHITECTURE_UNKNOWN', null],
-  [
-    'heads of a size that cannot be run',
-    { config: { num_attention_heads: 4, num_key_value_heads: 2 } },
-    'MODEL_ARCHITECTURE_UNKNOWN',
-    null,
-  ],
   ['a config that is no JSON', { files: { 'config.json': '{"a":' } }, 'MODEL_CONFIG_INVALID', null],
   ['a size that is none', { config: { num_hidden_layers: 1e9 } }, 'MODEL_CONFIG_INVALID', null],
   ['a tokenizer that is no JSON', { files: { 'tokenizer.json': 'none' } }, 'TOKENIZER_INVALID', null],
