@@ -16,9 +16,9 @@ import { bundleMeasurer, measurePasses } from './evaluate/measure-models.mjs';
 import { kernelTable, largeTable, passTable, processTable, splitTable } from './evaluate/evaluation-tables.mjs';
 import { measureVocabulary } from './evaluate/vocabulary-rates.mjs';
 import { writeFigures } from './evaluate/write-figures.mjs';
-import { describeMachine } from './lossless/describe-machine.mjs';
+import { describeMachine } from '../../scripts/describe-machine.mjs';
 import { lathe } from './lossless/lathe-commands.mjs';
-import { peakMemoryOf } from './lossless/time-process.mjs';
+import { peakMemoryOf } from '../../scripts/time-process.mjs';
 
 const SAMPLE = inRepository('examples/models/docs-llama-7m');
 const TEXT = inRepository('examples/texts/docs.test.txt');

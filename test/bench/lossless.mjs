@@ -14,7 +14,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { inRepository, isProgram, runCommand, runProgram, Stop } from '../../scripts/run-command.mjs';
 import { measureSizes } from './lossless/code-sizes.mjs';
-import { describeMachine } from './lossless/describe-machine.mjs';
+import { describeMachine } from '../../scripts/describe-machine.mjs';
 import { goalTable, judgeGoals } from './lossless/judge-goals.mjs';
 import { measureKernels } from './lossless/kernel-rates.mjs';
 import { lathe, resultOf } from './lossless/lathe-commands.mjs';

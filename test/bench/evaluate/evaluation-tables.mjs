@@ -1,5 +1,6 @@
 /** What `npm run bench -- evaluate` measured, as tables. */
-import { formatTable, mebibytes, seconds } from '../lossless/report-tables.mjs';
+import { formatTable } from '../../../scripts/format-table.mjs';
+import { mebibytes, seconds } from '../lossless/report-tables.mjs';
 
 function count(value) {
   return Math.round(value).toLocaleString('en');

@@ -1,6 +1,6 @@
 /** Runs `measure-passes.ts` in a process of its own, bundled as the program is. */
 import { inRepository } from '../../../scripts/run-command.mjs';
-import { outputOf } from '../lossless/time-process.mjs';
+import { outputOf } from '../../../scripts/time-process.mjs';
 
 const ENTRY = 'test/bench/evaluate/measure-passes.ts';
 

@@ -1,6 +1,7 @@
 /** What was asked for, beside what was measured. */
 import { rateOf } from './kernel-rates.mjs';
-import { formatTable, mebibytes, percent, seconds } from './report-tables.mjs';
+import { formatTable } from '../../../scripts/format-table.mjs';
+import { mebibytes, percent, seconds } from './report-tables.mjs';
 
 const MEBI = 1 << 20;
 

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { createReadStream, existsSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { inRepository, Stop } from '../../../scripts/run-command.mjs';
-import { outputOf } from './time-process.mjs';
+import { outputOf } from '../../../scripts/time-process.mjs';
 
 export const CODECS = ['dfloat11', 'split-plane'];
 

@@ -3,7 +3,7 @@ import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { CODECS, compressCommand, lathe, removeFolder, resultOf, restoreCommand } from './lathe-commands.mjs';
 import { makeManyShards } from './make-weights.mjs';
-import { peakMemoryOf, timeInTurn } from './time-process.mjs';
+import { peakMemoryOf, timeInTurn } from '../../../scripts/time-process.mjs';
 
 const SHARDS = 100;
 const TENSORS_PER_SHARD = 50;

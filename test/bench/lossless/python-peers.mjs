@@ -1,7 +1,7 @@
 /** The DFloat11 package's inner loop and ZipNN, where Python 3 and its package index are at hand. */
 import { join } from 'node:path';
 import { inRepository } from '../../../scripts/run-command.mjs';
-import { outputOf } from './time-process.mjs';
+import { outputOf } from '../../../scripts/time-process.mjs';
 
 const ZIPNN = 'zipnn==0.5.4';
 const SCRIPT = inRepository('test/bench/lossless/python_peers.py');

@@ -1,7 +1,7 @@
 /** `lathe compress` and `lathe restore` beside zstd: whole processes, one thread each, files in the page cache. */
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { outputOf, timeInTurn } from './time-process.mjs';
+import { outputOf, timeInTurn } from '../../../scripts/time-process.mjs';
 import { CODECS, compressCommand, proveRoundTrip, restoreCommand, storedBytesOf } from './lathe-commands.mjs';
 
 function zstdCommands(file, work, level) {
