@@ -1,28 +1,11 @@
 /** Runs `measure-passes.ts` in a process of its own, bundled as the program is. */
+import { bundleProgram } from '../../../scripts/bundle-program.mjs';
 import { inRepository } from '../../../scripts/run-command.mjs';
 import { outputOf } from '../../../scripts/time-process.mjs';
 
-const ENTRY = 'test/bench/evaluate/measure-passes.ts';
-
-/** @returns the bundle's path; it lies in the repository, where onnxruntime-node is found */
-export async function bundleMeasurer() {
-  const esbuild = await import('esbuild');
-  const outfile = inRepository('.tmp/measure-passes.mjs');
-  await esbuild.build({
-    absWorkingDir: inRepository('.'),
-    entryPoints: [ENTRY],
-    outfile,
-    bundle: true,
-    format: 'esm',
-    platform: 'node',
-    target: 'node20.19',
-    external: ['onnxruntime-node'],
-    banner: {
-      js: "import { createRequire as latheCreateRequire } from 'node:module'; const require = latheCreateRequire(import.meta.url);",
-    },
-    logLevel: 'warning',
-  });
-  return outfile;
+/** @returns the bundle's path */
+export function bundleMeasurer() {
+  return bundleProgram('test/bench/evaluate/measure-passes.ts');
 }
 
 function median(values) {
