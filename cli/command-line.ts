@@ -32,6 +32,7 @@ Examples:
   lathe verify model.df11 --against path/to/model
   lathe evaluate model.df11 --text some.txt --reference path/to/model
   lathe restore model.df11 -o model.restored
+  lathe run nightly.yaml
   lathe runs list
   lathe resume 20260102T1504
   lathe export path/to/model --to gguf --type Q4_K_M -o model.gguf`;
@@ -127,8 +128,8 @@ function defineProgram(version: string, write: (text: string) => void, helpColum
         parsePositiveBytes(text, '--memory-limit'),
       )
       .option('--device <device>', 'auto, cpu or gpu[:N]; this release computes on the CPU', checkDevice)
-      .option('--dry-run', 'compress, evaluate, runs clean: check all, say what would be done, write nothing')
-      .option('--force', 'compress, restore, export, evaluate: replace an existing output')
+      .option('--dry-run', 'compress, run, evaluate, runs clean: check all, say what would be done, write nothing')
+      .option('--force', 'compress, run, restore, export, evaluate: replace an existing output')
       // Exit codes stand on every command's page, examples on the first.
       .addHelpText('after', EXAMPLES_TEXT)
       .addHelpText('afterAll', OUTPUT_TEXT)
@@ -167,12 +168,19 @@ function defineCommands(program: Command, onParsed: (invocation: Invocation) => 
       });
     });
   program
+    .command('run')
+    .description('run a batch: many recipes over many models; run again, it does only what is missing')
+    .argument('<batch>', 'batch file, YAML or JSON; "lathe schema batch" says what is in one')
+    .action((batch: string) => {
+      onParsed({ command: 'run', batch: checkPath(batch, 'BATCH'), force: isSet('force'), dryRun: isSet('dryRun') });
+    });
+  program
     .command('restore')
     .description('undo a compression, byte for byte; make a safetensors model of a GGUF file')
     .argument('<model>', 'compressed folder, or GGUF file')
     .requiredOption('-o, --output <dir>', 'the folder to write')
     .option('--dtype <dtype>', 'bf16, f16 or f32, where files are made anew', (text) =>
-      parseChoice(text, '--dtype', ['bf16', 'f16', 'f32']),
+      parseChoice(text.toLowerCase(), '--dtype', ['bf16', 'f16', 'f32']),
     )
     .option('--max-shard-size <bytes>', 'as in 5GB, where files are made anew', (text) =>
       parsePositiveBytes(text, '--max-shard-size'),
@@ -269,7 +277,7 @@ function defineCommands(program: Command, onParsed: (invocation: Invocation) => 
   program
     .command('schema')
     .description('print a published JSON Schema')
-    .argument('<kind>', 'recipe, or result (lathe.json)')
+    .argument('<kind>', 'recipe, batch, or result (lathe.json)')
     .action((kind: string) => onParsed({ command: 'schema', kind }));
 }
 
@@ -306,14 +314,14 @@ function chooseRecipe(command: string, { recipe, preset }: { recipe?: string; pr
 function refuseMeaningless(invocation: Invocation, force: boolean, dryRun: boolean): void {
   // A command of several words has dashes between them.
   const command = invocation.command.replaceAll('-', ' ');
-  const writers = ['compress', 'restore', 'export', 'evaluate'];
+  const writers = ['compress', 'run', 'restore', 'export', 'evaluate'];
   if (force && !writers.includes(command)) {
     throw invalidArgument(
       `--force means nothing to "lathe ${command}".`,
       `Leave it away; it is for ${formatAlternatives(writers)}.`,
     );
   }
-  const planners = ['compress', 'evaluate', 'runs clean'];
+  const planners = ['compress', 'run', 'evaluate', 'runs clean'];
   if (dryRun && !planners.includes(command)) {
     const why = writers.includes(command) ? 'is not supported by' : 'means nothing to';
     throw invalidArgument(

@@ -33,6 +33,14 @@ export interface CompressInvocation {
   dryRun: boolean;
 }
 
+export interface RunInvocation {
+  command: 'run';
+  /** The batch file. */
+  batch: string;
+  force: boolean;
+  dryRun: boolean;
+}
+
 export interface RestoreInvocation {
   command: 'restore';
   model: string;
@@ -122,6 +130,7 @@ export interface ResumeInvocation {
 export type Invocation =
   | InspectInvocation
   | CompressInvocation
+  | RunInvocation
   | ExportInvocation
   | RestoreInvocation
   | VerifyInvocation

@@ -136,6 +136,8 @@ async function runCommand(invocation: Invocation, context: CommandContext): Prom
       return (await import('./commands/runs-compare-command.ts')).runRunsCompare(invocation, context);
     case 'runs-clean':
       return (await import('./commands/runs-clean-command.ts')).runRunsClean(invocation, context);
+    case 'run':
+      return (await import('./commands/run-batch-command.ts')).runBatch(invocation, context);
     case 'resume':
       return (await import('./commands/resume-command.ts')).runResume(invocation, context);
     case 'doctor':

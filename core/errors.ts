@@ -31,6 +31,11 @@ const EXIT_BY_CODE = {
   RECIPE_INVALID_VALUE: EXIT.usage,
   RECIPE_NOT_SUPPORTED: EXIT.usage,
   RECIPE_INVALID_PATTERN: EXIT.usage,
+  BATCH_NOT_FOUND: EXIT.usage,
+  BATCH_SYNTAX: EXIT.usage,
+  BATCH_UNKNOWN_KEY: EXIT.usage,
+  BATCH_INVALID_VALUE: EXIT.usage,
+  BATCH_JOBS_FAILED: EXIT.failed,
   ALLOCATION_BUDGET_TOO_SMALL: EXIT.usage,
   JOB_RESUME_MISMATCH: EXIT.usage,
   // Input files: bad for ever, trying again does not help.

@@ -4,18 +4,17 @@ import type { SchemaInvocation } from '../invocation.ts';
 import type { CommandOutcome } from './command-context.ts';
 
 /**
- * `lathe schema recipe|result`: the JSON Schema itself. With `--json` it has the key `schema: 1` of every document, an
+ * `lathe schema recipe|batch|result`: the JSON Schema itself. With `--json` it has the key `schema: 1` of every document, an
  * unknown keyword that validators ignore.
  *
  * @throws UsageError USAGE_INVALID_ARGUMENT
  */
 export function runSchema({ kind }: SchemaInvocation): CommandOutcome {
-  if (kind !== 'recipe' && kind !== 'result') {
-    const what =
-      kind === 'batch'
-        ? 'The schema "batch" is not in this release: a later one runs batches.'
-        : `"${kind}" is not a published schema.`;
-    throw invalidArgument(what, `Write ${formatAlternatives(Object.keys(JSON_SCHEMAS))}.`);
+  if (kind !== 'recipe' && kind !== 'batch' && kind !== 'result') {
+    throw invalidArgument(
+      `"${kind}" is not a published schema.`,
+      `Write ${formatAlternatives(Object.keys(JSON_SCHEMAS))}.`,
+    );
   }
   const schema = JSON_SCHEMAS[kind]();
   return {

@@ -58,6 +58,7 @@ async function compareFile(work, { model, type, path, text, windows, texts }) {
     threads: availableParallelism(),
     context: CONTEXT,
     windows: ours.ids,
+    exact: type === 'F32',
     generate: { prompt: PROMPT, tokens: GENERATED_TOKENS },
     ...(texts === undefined ? {} : { texts }),
   });

@@ -45,9 +45,11 @@ export async function batchJob(
   signal.addEventListener('abort', stopAll, { once: true });
 
   const runs = jobs.map(async (job, index): Promise<BatchedJob> => {
-    const clock = startUsage();
+    // Its own: what it waited for its turn does not count.
+    let clock = startUsage();
     const outcome: Outcome = { status: 'cancelled', runId: null, attempts: 0, storedBytes: null, bitsPerWeight: null };
     const start = async (control: JobControl) => {
+      clock = startUsage();
       progress.start(job.name);
       const own: JobOptions = {
         threads: pool.limits.threads,

@@ -29,7 +29,8 @@ describe('the program', () => {
     [['inspect'], 'USAGE_INVALID_ARGUMENT'],
     [['inspect', 'm', '--frobnicate'], 'USAGE_INVALID_ARGUMENT'],
     [['compress', 'm', '-o', 'o', '--preset', 'best'], 'USAGE_INVALID_ARGUMENT'],
-    [['schema', 'batch'], 'USAGE_INVALID_ARGUMENT'],
+    [['schema', 'window'], 'USAGE_INVALID_ARGUMENT'],
+    [['run', '/nowhere/batch.yaml'], 'BATCH_NOT_FOUND'],
   ])('refuses %j with exit code 2, on stderr and as JSON', async (argv, errorCode) => {
     const plain = await runLathe(argv);
     expect(plain).toMatchObject({ code: 2, stdout: '' });

@@ -156,7 +156,7 @@ describe('parsing the command line', () => {
   });
 
   it.each([
-    [[], 'USAGE_INVALID_ARGUMENT', 'No command was given.', 'inspect, compress, restore'],
+    [[], 'USAGE_INVALID_ARGUMENT', 'No command was given.', 'inspect, compress, run, restore'],
     [['frobnicate'], 'USAGE_UNKNOWN_COMMAND', '"frobnicate" is not a command.', 'lathe --help'],
     [['compres', 'm'], 'USAGE_UNKNOWN_COMMAND', '"compres"', 'Write compress'],
     [['help', 'frobnicate'], 'USAGE_UNKNOWN_COMMAND', '"frobnicate"', 'lathe --help'],
@@ -188,7 +188,7 @@ describe('parsing the command line', () => {
       ['inspect', 'm', '--force'],
       'USAGE_INVALID_ARGUMENT',
       '--force means nothing',
-      'compress, restore, export or evaluate',
+      'compress, run, restore, export or evaluate',
     ],
     [['verify', 'd', '--dry-run'], 'USAGE_INVALID_ARGUMENT', '--dry-run means nothing', 'compress'],
     [['restore', 'm', '-o', 'o', '--dry-run'], 'USAGE_INVALID_ARGUMENT', '--dry-run is not supported', 'compress'],
