@@ -52,7 +52,7 @@ async function scoreWindowExactly(sequence, ids) {
   const items = ids.map((id, position) => (position + 1 < ids.length ? [id, { generateNext: { logits: true } }] : id));
   await sequence.controlledEvaluate(items, {
     onTokenResult(position, { next }) {
-      nll[position] = logSumExp(next.logits.values()) - next.logits.get(ids[position + 1]);
+      nll[position] = logSumExp([...next.logits.values()]) - next.logits.get(ids[position + 1]);
       // All logits of a window do not fit into memory.
       next.logits.clear();
     },
