@@ -9,6 +9,7 @@ import {
   parsePositiveBytes,
   parseThreads,
 } from './flag-values.ts';
+import { defineCacheCommands } from './cache-commands.ts';
 import { GGUF_MIXES, ggufMixNamed, type GgufMix } from '../core/contract/gguf-mixes.ts';
 import type { EvaluateInvocation, Invocation, RecipeChoice, Request } from './invocation.ts';
 import { defineRunCommands } from './run-commands.ts';
@@ -128,7 +129,10 @@ function defineProgram(version: string, write: (text: string) => void, helpColum
         parsePositiveBytes(text, '--memory-limit'),
       )
       .option('--device <device>', 'auto, cpu or gpu[:N]; this release computes on the CPU', checkDevice)
-      .option('--dry-run', 'compress, run, evaluate, runs clean: check all, say what would be done, write nothing')
+      .option(
+        '--dry-run',
+        'compress, run, evaluate, runs clean, cache clear: check all, say what would be done, write nothing',
+      )
       .option('--force', 'compress, run, restore, export, evaluate: replace an existing output')
       // Exit codes stand on every command's page, examples on the first.
       .addHelpText('after', EXAMPLES_TEXT)
@@ -269,6 +273,7 @@ function defineCommands(program: Command, onParsed: (invocation: Invocation) => 
         dryRun: isSet('dryRun'),
       });
     });
+  defineCacheCommands(program, onParsed, () => isSet('dryRun'));
   defineRunCommands(program, onParsed, () => isSet('dryRun'));
   program
     .command('doctor')
@@ -321,7 +326,7 @@ function refuseMeaningless(invocation: Invocation, force: boolean, dryRun: boole
       `Leave it away; it is for ${formatAlternatives(writers)}.`,
     );
   }
-  const planners = ['compress', 'run', 'evaluate', 'runs clean'];
+  const planners = ['compress', 'run', 'evaluate', 'runs clean', 'cache clear'];
   if (dryRun && !planners.includes(command)) {
     const why = writers.includes(command) ? 'is not supported by' : 'means nothing to';
     throw invalidArgument(

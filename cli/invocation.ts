@@ -86,6 +86,26 @@ export interface EvaluateInvocation {
   dryRun: boolean;
 }
 
+export interface CalibrateInvocation {
+  command: 'calibrate';
+  model: string;
+  /** One or more. */
+  texts: readonly string[];
+  sequences: number;
+  sequenceLength: number;
+  seed: number;
+  gram: boolean;
+}
+
+export interface CacheShowInvocation {
+  command: 'cache-show';
+}
+
+export interface CacheClearInvocation {
+  command: 'cache-clear';
+  dryRun: boolean;
+}
+
 export interface DoctorInvocation {
   command: 'doctor';
 }
@@ -136,6 +156,9 @@ export type Invocation =
   | VerifyInvocation
   | EstimateInvocation
   | EvaluateInvocation
+  | CalibrateInvocation
+  | CacheShowInvocation
+  | CacheClearInvocation
   | RunsListInvocation
   | RunsShowInvocation
   | RunsCompareInvocation

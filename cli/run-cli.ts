@@ -136,6 +136,12 @@ async function runCommand(invocation: Invocation, context: CommandContext): Prom
       return (await import('./commands/runs-compare-command.ts')).runRunsCompare(invocation, context);
     case 'runs-clean':
       return (await import('./commands/runs-clean-command.ts')).runRunsClean(invocation, context);
+    case 'calibrate':
+      return (await import('./commands/calibrate-command.ts')).runCalibrate(invocation, context);
+    case 'cache-show':
+      return (await import('./commands/cache-command.ts')).runCacheShow(context);
+    case 'cache-clear':
+      return (await import('./commands/cache-command.ts')).runCacheClear(invocation, context);
     case 'run':
       return (await import('./commands/run-batch-command.ts')).runBatch(invocation, context);
     case 'resume':

@@ -1,5 +1,6 @@
 import type { ExportResult } from '../../core/contract/export-result.ts';
 import type { BatchResult } from '../../core/contract/batch-result.ts';
+import type { CalibrateResult } from '../../core/contract/calibration-result.ts';
 import type {
   EvaluatedText,
   EvaluateResult,
@@ -332,6 +333,36 @@ export const RUN: RunDetails = {
   log: '/home/user/.local/state/lathe/runs/20260102T150405678-abc123/log.ndjson',
 };
 
+export const CALIBRATED: CalibrateResult = {
+  schema: 1,
+  model: '/models/small',
+  texts: [{ text: 'a.txt', tokens: 1000, windows: 15, sizeBytes: 4000 }],
+  sequences: 8,
+  sequenceLength: 64,
+  seed: 0,
+  tokens: 512,
+  inputs: [
+    {
+      block: 0,
+      maps: ['model.layers.0.self_attn.q_proj', 'model.layers.0.self_attn.k_proj'],
+      columns: 64,
+      rms: 0.75,
+      greatest: 12.5,
+      outlierRatio: 9.25,
+      outlierColumns: 2,
+      hasGram: false,
+      cached: true,
+    },
+  ],
+  measuredBlocks: 0,
+  cachedBlocks: 1,
+  seconds: 0.5,
+  cpuSeconds: 1,
+  peakRssBytes: 100 * 2 ** 20,
+  memory: { limitBytes: 2 ** 30, peakMemoryBytes: 2 ** 29 },
+  notes: [],
+};
+
 /** An engine that answers at once with small results, apart from what a test replaces. */
 export function fakeEngine(changes: Partial<Engine> = {}): Engine {
   return {
@@ -343,6 +374,18 @@ export function fakeEngine(changes: Partial<Engine> = {}): Engine {
     verify: () => Promise.resolve(VERIFIED),
     estimate: () => Promise.resolve(ESTIMATED),
     evaluate: () => Promise.resolve(EVALUATED),
+    calibrate: () => Promise.resolve(CALIBRATED),
+    showCache: () =>
+      Promise.resolve({
+        schema: 1,
+        folder: '/home/user/.local/state/lathe/cache',
+        entries: 1,
+        bytes: 2048,
+        limitBytes: 20 * 2 ** 30,
+        kinds: [{ kind: 'input-columns', entries: 1, bytes: 2048 }],
+      }),
+    clearCache: ({ dryRun }) =>
+      Promise.resolve({ schema: 1, folder: '/home/user/.local/state/lathe/cache', entries: 1, bytes: 2048, dryRun }),
     listRuns: () => Promise.resolve({ schema: 1, runs: [RUN], unreadable: [], more: 0 }),
     showRun: () => Promise.resolve({ schema: 1, run: RUN }),
     compareRuns: () => Promise.resolve({ schema: 1, runs: [RUN, RUN], figures: [] }),

@@ -6,6 +6,7 @@
  * JOB_CANCELLED. Nothing is printed; progress goes to `onEvent`.
  */
 import type { BatchResult } from '../../core/contract/batch-result.ts';
+import type { CacheClearResult, CacheShowResult, CalibrateResult } from '../../core/contract/calibration-result.ts';
 import type { ExportResult } from '../../core/contract/export-result.ts';
 import type { EvaluateResult, EvaluationPlan } from '../../core/contract/evaluation-result.ts';
 import type {
@@ -24,6 +25,7 @@ import type {
 } from '../../core/contract/runs-result.ts';
 import { KernelError } from '../../core/errors.ts';
 import type { QuantizeKernels } from '../../core/kernels/quantize-kernels.ts';
+import type { OnJobEvent } from '../../core/contract/progress.ts';
 import { loadKernels } from '../../native-kernels/index.ts';
 import type { OpenScorer } from '../inference/scorer.ts';
 import type { CleanRunsOptions } from '../jobs/clean-runs.ts';
@@ -31,6 +33,7 @@ import type { ListRunsOptions } from '../jobs/list-runs.ts';
 import type { ResumeOptions, ResumeOutcome } from '../jobs/resume-run.ts';
 import type {
   BatchOptions,
+  CalibrateOptions,
   CompressOptions,
   EstimateOptions,
   EvaluateOptions,
@@ -38,9 +41,11 @@ import type {
   JobOptions,
   RestoreOptions,
 } from './job-options.ts';
+import type { MeasurementCache } from './measurement-cache.ts';
 
 export type {
   BatchOptions,
+  CalibrateOptions,
   CompressOptions,
   EstimateOptions,
   EvaluateOptions,
@@ -56,6 +61,8 @@ export interface EngineOptions {
   inferenceWorkerPath?: string;
   /** LATHE_HOME: runs and settings. Made when first needed. */
   home: string;
+  /** Of the measurement cache; null: 20 GiB. */
+  cacheLimitBytes?: number | null;
 }
 
 export interface Engine {
@@ -68,6 +75,10 @@ export interface Engine {
   verify(options: JobOptions & { model: string; against: string | null }): Promise<VerifyResult>;
   estimate(options: EstimateOptions): Promise<EstimateResult>;
   evaluate(options: EvaluateOptions): Promise<EvaluateResult>;
+  /** Measures what linear maps are given, once: figures are kept in the measurement cache. */
+  calibrate(options: CalibrateOptions): Promise<CalibrateResult>;
+  showCache(): Promise<CacheShowResult>;
+  clearCache(options: { dryRun: boolean }): Promise<CacheClearResult>;
   /** Past runs and those that go on. One whose journal cannot be read is in the result. */
   listRuns(options: ListRunsOptions): Promise<RunsListResult>;
   showRun(id: string): Promise<RunsShowResult>;
@@ -86,22 +97,29 @@ export interface Engine {
  *
  * Jobs reject with KernelError KERNEL_UNAVAILABLE where the kernels cannot be loaded.
  */
-export function openEngine({ kernelsPath, inferenceWorkerPath, home }: EngineOptions): Engine {
+export function openEngine({ kernelsPath, inferenceWorkerPath, home, cacheLimitBytes }: EngineOptions): Engine {
   let loaded: QuantizeKernels | null = null;
   function kernels(): QuantizeKernels {
     loaded ??= loadKernels(kernelsPath);
     return loaded;
   }
+  function workerPath(): string {
+    if (inferenceWorkerPath !== undefined) return inferenceWorkerPath;
+    throw new KernelError({
+      code: 'INFERENCE_UNAVAILABLE',
+      what: 'This engine was opened without the file that its inference threads run.',
+      whatToDo: 'Open it with "inferenceWorkerPath".',
+    });
+  }
   async function scorers(): Promise<OpenScorer> {
-    if (inferenceWorkerPath === undefined) {
-      throw new KernelError({
-        code: 'INFERENCE_UNAVAILABLE',
-        what: 'This engine was opened without the file that its inference threads run.',
-        whatToDo: 'Open it with "inferenceWorkerPath".',
-      });
-    }
-    const { threadScorers } = await import('../inference/thread-scorer.ts');
-    return threadScorers(inferenceWorkerPath, { kernelsPath });
+    const path = workerPath();
+    return (await import('../inference/thread-scorer.ts')).threadScorers(path, { kernelsPath });
+  }
+  async function openCache(onEvent: OnJobEvent): Promise<MeasurementCache> {
+    const { DEFAULT_CACHE_BYTES, MeasurementCache } = await import('./measurement-cache.ts');
+    return new MeasurementCache(home, cacheLimitBytes ?? DEFAULT_CACHE_BYTES, kernels(), (message) => {
+      onEvent({ event: 'warning', message });
+    });
   }
   async function compress(options: CompressOptions): Promise<CompressResult> {
     return (await import('../jobs/compress-job.ts')).compressJob(options, kernels(), home);
@@ -121,6 +139,16 @@ export function openEngine({ kernelsPath, inferenceWorkerPath, home }: EngineOpt
     verify: async (options) => (await import('../jobs/verify-job.ts')).verifyJob(options, kernels()),
     estimate: async (options) => (await import('../jobs/estimate-job.ts')).estimateJob(options, kernels()),
     evaluate,
+    calibrate: async (options) => {
+      const path = workerPath();
+      const { threadCalibrators } = await import('../inference/thread-calibrator.ts');
+      const cache = await openCache(options.onEvent);
+      const tools = { kernels: kernels(), cache, openCalibrator: threadCalibrators(path, { kernelsPath }) };
+      return (await import('../jobs/calibrate-job.ts')).calibrateJob(options, tools);
+    },
+    showCache: async () => (await import('../jobs/cache-jobs.ts')).showCache(await openCache(() => undefined)),
+    clearCache: async ({ dryRun }) =>
+      (await import('../jobs/cache-jobs.ts')).clearCache(await openCache(() => undefined), dryRun),
     listRuns: async (options) => (await import('../jobs/list-runs.ts')).listRuns(options, kernels, home),
     showRun: async (id) => (await import('../jobs/list-runs.ts')).showRun(id, kernels, home),
     compareRuns: async (ids) => (await import('../jobs/compare-runs.ts')).compareRuns(ids, kernels, home),

@@ -72,6 +72,20 @@ export interface EstimateOptions extends JobOptions {
   output: { path: string; force: boolean } | null;
 }
 
+export interface CalibrateOptions extends JobOptions {
+  model: string;
+  /** Text files, one or more. */
+  texts: readonly string[];
+  /** Windows that are chosen from the texts, 1 or more. */
+  sequences: number;
+  /** Tokens of each, 2 or more. */
+  sequenceLength: number;
+  /** Decides which, 0 or more. */
+  seed: number;
+  /** Also Gram matrices: columns² numbers for each input. */
+  gram: boolean;
+}
+
 export interface EvaluateOptions extends JobOptions {
   model: string;
   /** Null: the model alone. */

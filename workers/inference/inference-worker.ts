@@ -1,8 +1,10 @@
-/** What a worker thread runs: one scorer, opened, asked and closed by calls. */
-import { parentPort, workerData } from 'node:worker_threads';
+/** What a worker thread runs: one scorer or one calibrator, opened, asked and closed by calls. */
+import { parentPort, workerData, type MessagePort } from 'node:worker_threads';
 import type { Sequence } from '../../core/evaluation/score-sequences.ts';
 import { KernelError } from '../../core/errors.ts';
 import { loadKernels } from '../../native-kernels/index.ts';
+import type { Calibrator, CalibrationStep, CalibratorRequest } from './calibrator.ts';
+import { openCalibrator } from './open-calibrator.ts';
 import { openScorer } from './open-scorer.ts';
 import type { MemoryRequest, Scorer, ScorerOptions } from './scorer.ts';
 import { serveCalls } from './serve-calls.ts';
@@ -11,26 +13,45 @@ import { serveCalls } from './serve-calls.ts';
 export interface InferenceWorkerData {
   /** The built `lathe-kernels.node`. */
   kernelsPath: string;
+  serves: 'scorer' | 'calibrator';
 }
 
-function serveScorer({ kernelsPath }: InferenceWorkerData): void {
+function requireOpened<Opened>(opened: Opened | null): Opened {
+  if (opened !== null) return opened;
+  const what = 'An inference thread was asked before it was open.';
+  throw new KernelError({ code: 'BUG_UNEXPECTED', what, whatToDo: 'This is a fault in Lathe: please report it.' });
+}
+
+function serveScorer(port: MessagePort, kernelsPath: string): void {
   let scorer: Scorer | null = null;
-  function opened(): Scorer {
-    if (scorer !== null) return scorer;
-    const what = 'A scorer was asked before it was open.';
-    throw new KernelError({ code: 'BUG_UNEXPECTED', what, whatToDo: 'This is a fault in Lathe: please report it.' });
-  }
-  if (parentPort === null) return;
-  serveCalls(parentPort, {
+  serveCalls(port, {
     async open(options: ScorerOptions) {
       scorer = await openScorer(options, loadKernels(kernelsPath));
       return scorer.facts;
     },
-    reserve: (request: MemoryRequest) => opened().reserve(request),
-    batchSize: (length: number) => opened().batchSize(length),
-    score: (sequences: Sequence[], signal) => opened().score(sequences, signal),
-    close: () => opened().close(),
+    reserve: (request: MemoryRequest) => requireOpened(scorer).reserve(request),
+    batchSize: (length: number) => requireOpened(scorer).batchSize(length),
+    score: (sequences: Sequence[], signal) => requireOpened(scorer).score(sequences, signal),
+    close: () => requireOpened(scorer).close(),
   });
 }
 
-serveScorer(workerData as InferenceWorkerData);
+function serveCalibrator(port: MessagePort, kernelsPath: string): void {
+  let calibrator: Calibrator | null = null;
+  serveCalls(port, {
+    async open(options: { model: string; threads: number }) {
+      calibrator = await openCalibrator(options, loadKernels(kernelsPath));
+      return calibrator.facts;
+    },
+    reserve: (request: CalibratorRequest) => requireOpened(calibrator).reserve(request),
+    begin: (windows: Int32Array[], signal) => requireOpened(calibrator).begin(windows, signal),
+    advance: (step: CalibrationStep, signal) => requireOpened(calibrator).advance(step, signal),
+    close: () => requireOpened(calibrator).close(),
+  });
+}
+
+if (parentPort !== null) {
+  const { kernelsPath, serves } = workerData as InferenceWorkerData;
+  if (serves === 'calibrator') serveCalibrator(parentPort, kernelsPath);
+  else serveScorer(parentPort, kernelsPath);
+}

@@ -2,29 +2,12 @@ import { largerMemory, shareMemory } from '../../core/evaluation/evaluation-memo
 import { MAX_LOGITS_BYTES, scoreSequences } from '../../core/evaluation/score-sequences.ts';
 import { KernelError, ModelError } from '../../core/errors.ts';
 import { Decoder } from '../../core/forward/decoder.ts';
-import type { InferenceRuntime } from '../../core/forward/inference-runtime.ts';
 import type { Kernels } from '../../core/kernels/kernels.ts';
 import type { DecoderDescription } from '../../core/model/architectures/decoder-description.ts';
-import type { JsonObject } from '../../core/model/model-config.ts';
-import { openModel } from '../../core/model/open-model.ts';
-import type { WeightSource } from '../../core/model/weight-source.ts';
 import { quoted } from '../../core/quoted.ts';
-import { readLatheFile } from '../engine/lathe-json.ts';
 import { withModelNamed } from '../engine/name-model.ts';
-import { nodeFileAccess } from '../engine/node-file-access.ts';
-import { NoisyWeights } from './noisy-weights.ts';
-import { openOnnxRuntime } from './onnx-runtime.ts';
-import { describeWeights } from './open-forward-pass.ts';
-import { openWeightSource } from './open-weight-source.ts';
-import type { Scorer, ScorerFacts, ScorerOptions } from './scorer.ts';
-
-/** A model whose config and tensors fit each other. */
-interface ReadyModel {
-  description: DecoderDescription;
-  weights: WeightSource;
-  runtime: InferenceRuntime;
-  positions: ScorerFacts['positions'];
-}
+import { openReadyModel } from './open-ready-model.ts';
+import type { Scorer, ScorerOptions } from './scorer.ts';
 
 /**
  * Opens a scorer in this thread, which its runs then hold: call it from a worker thread.
@@ -66,37 +49,9 @@ export async function openScorer(options: ScorerOptions, kernels: Kernels): Prom
   };
 }
 
-async function openReadyModel(
-  path: string,
-  noiseSeed: number | null,
-  kernels: Kernels,
-  threads: number,
-): Promise<ReadyModel> {
-  const { weights: stored, config } = await openWeights(path, kernels, threads);
-  const weights = noiseSeed === null ? stored : new NoisyWeights(stored, noiseSeed);
-  const description = describeWeights(config, weights);
-  const runtime = await openOnnxRuntime({ threads });
-  return { description, weights, runtime, positions: positionsOf(config, description) };
-}
-
 function notReserved(): KernelError {
   const what = 'A scorer was asked before its memory was shared out.';
   return new KernelError({ code: 'BUG_UNEXPECTED', what, whatToDo: 'This is a fault in Lathe: please report it.' });
-}
-
-async function openWeights(path: string, kernels: Kernels, threads: number) {
-  const model = await openModel(path, nodeFileAccess);
-  const lathe = model.kind === 'dfloat11' && model.openedAs === 'folder' ? await readLatheFile(model.root) : null;
-  const shapes = new Map((lathe?.tensors ?? []).map(({ name, shape }) => [name, shape]));
-  const weights = await openWeightSource(model, kernels, () => ({ threads }), shapes);
-  return { weights, config: model.config };
-}
-
-/** Learned positions are a limit; others are what the config says that the model was made for. */
-function positionsOf(config: JsonObject | null, { embedding }: DecoderDescription): ScorerFacts['positions'] {
-  if (embedding.positions !== null) return { count: embedding.positions.count, isLimit: true };
-  const count = config?.['max_position_embeddings'];
-  return typeof count === 'number' ? { count, isLimit: false } : null;
 }
 
 function checkVocabularies(

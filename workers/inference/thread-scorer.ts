@@ -1,13 +1,12 @@
 import type { EvaluationMemory } from '../../core/contract/evaluation-result.ts';
 import type { VocabularyScores } from '../../core/kernels/kernels.ts';
-import type { InferenceWorkerData } from './inference-worker.ts';
 import type { OpenScorer, ScorerFacts } from './scorer.ts';
 import { startWorkerThread } from './worker-thread.ts';
 
 /** Opens scorers in worker threads: what they run never holds the caller's thread. */
-export function threadScorers(workerPath: string, data: InferenceWorkerData): OpenScorer {
+export function threadScorers(workerPath: string, data: { kernelsPath: string }): OpenScorer {
   return async (options, signal) => {
-    const thread = startWorkerThread(workerPath, data);
+    const thread = startWorkerThread(workerPath, { ...data, serves: 'scorer' });
     try {
       const facts = await thread.call<ScorerFacts>('open', options, signal);
       return {

@@ -12,7 +12,7 @@ import { asRunLine, readJournal, readRunLine } from '../engine/read-journal.ts';
 import { listRunIds, openRunFolder, type RunFolder } from '../engine/run-folder.ts';
 import { newRunId, programVersion } from '../engine/run-identity.ts';
 import { openScoreFile, type ScoreFile } from '../engine/score-file.ts';
-import type { EvaluatedModel } from './evaluation-inputs.ts';
+import type { EvaluatedModel } from './evaluated-model.ts';
 
 /** Journals looked through for a run to go on with, the newest first. */
 const MAX_JOURNALS_READ = 200;

@@ -4,31 +4,16 @@ import { parseChoices, tokenizeQuestion, type Question } from '../../core/evalua
 import type { Sequence } from '../../core/evaluation/score-sequences.ts';
 import { paragraphsOf, sharedParagraphs, type Paragraphs } from '../../core/evaluation/shared-paragraphs.ts';
 import { cutWindows } from '../../core/evaluation/windows.ts';
-import { requireGgufConfig } from '../../core/model/gguf-model.ts';
-import { readGgufTokenizer } from '../../core/model/gguf-tokenizer.ts';
-import { openModel, type OpenedModel } from '../../core/model/open-model.ts';
 import { quoted } from '../../core/quoted.ts';
 import { readText } from '../../core/tokenizer/read-text.ts';
-import { readTokenizer } from '../../core/tokenizer/read-tokenizer.ts';
-import { createTokenizer, joinIds, type Tokenizer } from '../../core/tokenizer/tokenizer.ts';
 import { formatCount, formatFraction } from '../../core/units.ts';
 import type { EvaluateOptions } from '../engine/job-options.ts';
 import { withModelNamed } from '../engine/name-model.ts';
 import { nodeFileAccess } from '../engine/node-file-access.ts';
-import { stopIfAsked } from '../../core/stop-if-asked.ts';
 import type { TokenProgress } from '../engine/token-progress.ts';
 import type { ScorerFacts } from '../inference/scorer.ts';
+import { checkIds, encodeInPieces, openEvaluatedModel, type EvaluatedModel } from './evaluated-model.ts';
 import type { EvaluationScorers } from './evaluation-scorers.ts';
-
-/** A model with its tokenizer, opened by headers alone. */
-export interface EvaluatedModel {
-  /** As it was named. */
-  path: string;
-  opened: OpenedModel;
-  tokenizer: Tokenizer;
-  /** Of the files that the tokenizer was read from. */
-  tokenizerBytes: number;
-}
 
 /** A text as windows of token ids. */
 export interface TokenizedText {
@@ -89,19 +74,6 @@ export async function readEvaluationInputs(
   }
   const choices = options.choices === null ? null : await readQuestions(options.choices, model, reference, facts);
   return { model, reference, texts, choices, notes };
-}
-
-async function openEvaluatedModel(path: string): Promise<EvaluatedModel> {
-  const opened = await openModel(path, nodeFileAccess);
-  if (opened.kind !== 'gguf') {
-    const tokenizer = await readTokenizer(opened.root, nodeFileAccess);
-    const facts = await nodeFileAccess.stat(`${opened.root}/tokenizer.json`);
-    return { path, opened, tokenizer, tokenizerBytes: facts?.sizeBytes ?? 0 };
-  }
-  requireGgufConfig(opened);
-  const files = await readGgufTokenizer(opened, nodeFileAccess);
-  const tokenizer = createTokenizer({ ...files, file: path });
-  return { path, opened, tokenizer, tokenizerBytes: opened.weightFiles[0].header.dataStart };
 }
 
 /** Notes on a context that the model was not made for; refuses one that it cannot take. */
@@ -174,38 +146,6 @@ async function readQuestions(
     });
   }
   return { file: path, sizeBytes: bytes.length, questions, sequences };
-}
-
-/** Lets signals and events through between pieces; stops where the limit is reached. */
-async function encodeInPieces(
-  tokenizer: Tokenizer,
-  text: string,
-  { limitTokens, signal }: TokenizeOptions,
-): Promise<Int32Array> {
-  const limit = limitTokens ?? Infinity;
-  const pieces: Int32Array[] = [];
-  let count = 0;
-  for (const piece of tokenizer.encodePieces(text)) {
-    pieces.push(piece);
-    count += piece.length;
-    if (count >= limit) break;
-    await new Promise<void>((proceed) => setImmediate(proceed));
-    stopIfAsked(signal);
-  }
-  const ids = joinIds(pieces);
-  return ids.length > limit ? ids.slice(0, limit) : ids;
-}
-
-function checkIds(ids: Int32Array, { path, tokenizer }: EvaluatedModel, vocabularySize: number): void {
-  const index = ids.findIndex((id) => id >= vocabularySize);
-  const id = ids[index];
-  if (id === undefined) return;
-  throw new ModelError({
-    code: 'MODEL_TOKEN_OUT_OF_VOCABULARY',
-    what: `The tokenizer of ${quoted(path)} gives the token ${quoted(tokenizer.tokenOf(id) ?? '')} the id ${id}, but the model's embedding has ${formatCount(vocabularySize)} rows.`,
-    where: { file: path },
-    whatToDo: 'Put the tokenizer that belongs to these weights beside them.',
-  });
 }
 
 function checkSameIds(

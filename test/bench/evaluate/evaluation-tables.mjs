@@ -15,7 +15,7 @@ export function passTable(passes) {
       pass.threads,
       count(pass.blocksPerCpuSecond),
       count(pass.monolithPerCpuSecond),
-      (pass.blocksPerCpuSecond / pass.monolithPerCpuSecond).toFixed(3),
+      pass.ratio.toFixed(3),
       count(pass.blocksPerSecond),
       count(pass.monolithPerSecond),
     ]),

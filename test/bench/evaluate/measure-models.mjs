@@ -22,6 +22,8 @@ export async function measurePasses(bundle, { model, text, windows, context, thr
   const rateOf = (times, key) => median(times.map((time) => measured.tokens / time[key]));
   return {
     ...measured,
+    // Round by round, so that a busy minute of the machine hits both.
+    ratio: median(measured.byBlocks.map(({ cpuSeconds }, round) => measured.byMonolith[round].cpuSeconds / cpuSeconds)),
     blocksPerCpuSecond: rateOf(measured.byBlocks, 'cpuSeconds'),
     monolithPerCpuSecond: rateOf(measured.byMonolith, 'cpuSeconds'),
     blocksPerSecond: rateOf(measured.byBlocks, 'seconds'),

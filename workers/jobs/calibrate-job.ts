@@ -1,0 +1,206 @@
+import { mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { requireCalibrationMemory } from '../../core/calibration/calibration-memory.ts';
+import { chooseWindows } from '../../core/calibration/choose-windows.ts';
+import { summarizeInput } from '../../core/calibration/summarize-input.ts';
+import type { CalibratedInput, CalibratedText, CalibrateResult } from '../../core/contract/calibration-result.ts';
+import { contentBytes } from '../../core/evaluation/evaluation-memory.ts';
+import { cutWindows } from '../../core/evaluation/windows.ts';
+import type { Kernels } from '../../core/kernels/kernels.ts';
+import { stopIfAsked } from '../../core/stop-if-asked.ts';
+import { readText } from '../../core/tokenizer/read-text.ts';
+import { formatCount } from '../../core/units.ts';
+import { wrapFileErrors } from '../engine/file-errors.ts';
+import { defaultMemoryLimit } from '../engine/free-memory.ts';
+import type { CalibrateOptions } from '../engine/job-options.ts';
+import type { MeasurementCache } from '../engine/measurement-cache.ts';
+import { withModelNamed } from '../engine/name-model.ts';
+import { nodeFileAccess } from '../engine/node-file-access.ts';
+import { startUsage } from '../engine/process-usage.ts';
+import { createTokenProgress, type TokenProgress } from '../engine/token-progress.ts';
+import type { Calibrator, OpenCalibrator } from '../inference/calibrator.ts';
+import { checkIds, encodeInPieces, openEvaluatedModel, type EvaluatedModel } from './evaluated-model.ts';
+import {
+  findInputs,
+  fingerprintCalibration,
+  keepInputs,
+  type CalibrationFingerprint,
+  type KnownInput,
+} from './input-statistics-cache.ts';
+
+export interface CalibrateTools {
+  kernels: Kernels;
+  cache: MeasurementCache;
+  openCalibrator: OpenCalibrator;
+}
+
+/**
+ * Shows a model some windows of text, and measures what its linear maps are given: norms, means, extremes, and on request
+ * Gram matrices.
+ *
+ * Each block's figures go into the measurement cache as soon as they are there: they are measured once, for all methods and
+ * runs, and a calibration that was stopped goes on with the block it was at.
+ * @throws ModelError, FormatError TEXT_TOO_SHORT, UsageError; ResourceError RESOURCE_MEMORY_LIMIT before any work; JobError
+ * JOB_CANCELLED; NumericsError NUMERICS_NOT_FINITE, naming the tensor
+ */
+export async function calibrateJob(options: CalibrateOptions, tools: CalibrateTools): Promise<CalibrateResult> {
+  const usage = startUsage();
+  const { kernels, cache, openCalibrator } = tools;
+  const { gram, sequences, sequenceLength, seed, threads, signal, onEvent } = options;
+  const progress = createTokenProgress(onEvent);
+  progress.stage('plan');
+  const model = await withModelNamed(options.model, () => openEvaluatedModel(options.model));
+  const calibrator = await openCalibrator({ model: options.model, threads });
+  try {
+    progress.stage('tokenise');
+    const read = await readWindows(model, calibrator, options);
+    const windows = chooseWindows(read.windows, sequences, seed);
+    const notes = [...model.opened.notes, ...model.tokenizer.notes, ...notesOf(windows.length, options, calibrator)];
+    for (const message of notes) onEvent({ event: 'note', message });
+    const memory = await planMemory(model, read.texts, windows.length, calibrator, options, kernels);
+    progress.stage('fingerprint');
+    const fingerprint = await fingerprintCalibration(model.opened, windows, kernels, { threads, signal });
+    const walk = new CachedWalk({ calibrator, cache, fingerprint, windows, options, progress });
+    const inputs: CalibratedInput[] = [];
+    const { blocks } = calibrator.facts;
+    progress.expect(blocks * windows.length * sequenceLength);
+    for (let block = 0; block < blocks; block++) {
+      progress.stage('measure', `block ${block}`);
+      const { known, cached } = await walk.inputsOf(block);
+      inputs.push(...known.map((input) => ({ block, ...summarizeInput(input), hasGram: gram, cached })));
+    }
+    return {
+      schema: 1,
+      model: options.model,
+      texts: read.texts,
+      ...{ sequences: windows.length, sequenceLength, seed, tokens: windows.length * sequenceLength },
+      inputs,
+      measuredBlocks: walk.measuredBlocks,
+      cachedBlocks: blocks - walk.measuredBlocks,
+      ...(await usage()),
+      memory,
+      notes,
+    };
+  } finally {
+    await calibrator.close();
+  }
+}
+
+async function readWindows(
+  model: EvaluatedModel,
+  { facts }: Calibrator,
+  { texts: paths, sequenceLength, signal }: CalibrateOptions,
+): Promise<{ texts: CalibratedText[]; windows: Int32Array[] }> {
+  const windows: Int32Array[] = [];
+  const texts: CalibratedText[] = [];
+  for (const path of paths) {
+    const { text, bytes } = await readText(path, nodeFileAccess);
+    const ids = await encodeInPieces(model.tokenizer, text, { limitTokens: null, signal });
+    checkIds(ids, model, facts.vocabularySize);
+    const found = cutWindows(ids, sequenceLength, path);
+    windows.push(...found);
+    texts.push({ text: path, tokens: ids.length, windows: found.length, sizeBytes: bytes.length });
+  }
+  return { texts, windows };
+}
+
+function notesOf(found: number, { sequences, sequenceLength }: CalibrateOptions, { facts }: Calibrator): string[] {
+  const notes: string[] = [];
+  if (found < sequences) {
+    const count = `${formatCount(sequences)} sequences were asked for`;
+    notes.push(`${count}, but the texts give only ${formatCount(found)} of ${formatCount(sequenceLength)} tokens.`);
+  }
+  const positions = facts.positions?.count;
+  if (positions !== undefined && sequenceLength > positions) {
+    notes.push(
+      `Sequences have ${formatCount(sequenceLength)} tokens, but the model was made for ${formatCount(positions)}.`,
+    );
+  }
+  return notes;
+}
+
+async function planMemory(
+  model: EvaluatedModel,
+  texts: readonly CalibratedText[],
+  windows: number,
+  calibrator: Calibrator,
+  { threads, gram, sequenceLength, memoryLimitBytes }: CalibrateOptions,
+  kernels: Kernels,
+): Promise<CalibrateResult['memory']> {
+  const limitBytes = memoryLimitBytes ?? (await defaultMemoryLimit());
+  const processBytes = contentBytes({
+    tokenizerBytes: model.tokenizerBytes,
+    textBytes: Math.max(...texts.map(({ sizeBytes }) => sizeBytes)),
+    tokens: texts.reduce((sum, { tokens }) => sum + tokens, 0),
+    sequences: texts.reduce((sum, text) => sum + text.windows, 0),
+    hasReference: false,
+    kernelBytes: kernels.memoryBytes(threads),
+  });
+  const shape = { windows, length: sequenceLength, withGram: gram };
+  const { leastMemoryBytes, peakMemoryBytes } = await calibrator.reserve({ ...shape, processBytes, limitBytes });
+  requireCalibrationMemory(leastMemoryBytes, limitBytes, memoryLimitBytes !== null);
+  return { limitBytes, peakMemoryBytes };
+}
+
+interface WalkParts {
+  calibrator: Calibrator;
+  cache: MeasurementCache;
+  fingerprint: CalibrationFingerprint;
+  windows: readonly Int32Array[];
+  options: CalibrateOptions;
+  progress: TokenProgress;
+}
+
+/** A walk over the blocks that is only taken where a block is not in the cache. */
+class CachedWalk {
+  readonly #parts: WalkParts;
+  /** The block before which the windows are; null before they were begun. */
+  #at: number | null = null;
+  measuredBlocks = 0;
+
+  constructor(parts: WalkParts) {
+    this.#parts = parts;
+  }
+
+  async inputsOf(block: number): Promise<{ known: KnownInput[]; cached: boolean }> {
+    const { cache, fingerprint, options, progress, windows } = this.#parts;
+    stopIfAsked(options.signal);
+    const tokens = windows.length * options.sequenceLength;
+    const found = await findInputs(cache, fingerprint, block, options.gram);
+    if (found !== null) {
+      progress.skip(tokens);
+      return { known: found, cached: true };
+    }
+    await this.#walkTo(block);
+    const known = await this.#measure(block);
+    this.measuredBlocks += 1;
+    progress.add(tokens);
+    return { known, cached: false };
+  }
+
+  /** Past blocks that were found in the cache. */
+  async #walkTo(block: number): Promise<void> {
+    const { calibrator, windows, options } = this.#parts;
+    if (this.#at === null) await calibrator.begin(windows, options.signal);
+    for (let at = this.#at ?? 0; at < block; at++) {
+      await calibrator.advance({ block: at, measured: 'nothing', folder: null }, options.signal);
+    }
+    this.#at = block;
+  }
+
+  async #measure(block: number): Promise<KnownInput[]> {
+    const { calibrator, cache, fingerprint, options } = this.#parts;
+    const { gram, signal } = options;
+    const folder = gram ? await cache.temporaryPath() : null;
+    try {
+      if (folder !== null) await wrapFileErrors('make', folder, () => mkdir(folder));
+      const measured = await calibrator.advance({ block, measured: gram ? 'gram' : 'columns', folder }, signal);
+      this.#at = block + 1;
+      const grams = folder === null ? null : measured.map((_, index) => join(folder, `${index}.gram`));
+      await keepInputs(cache, fingerprint, block, measured, grams);
+      return measured.map(({ maps, columns, ...statistics }) => ({ maps, columns, statistics, gram: null }));
+    } finally {
+      if (folder !== null) await rm(folder, { recursive: true, force: true });
+    }
+  }
+}

@@ -1,0 +1,119 @@
+/** Statistics of linear maps' inputs as the measurement cache holds them: one entry a block, and one a Gram matrix. */
+import { createHash } from 'node:crypto';
+import type { ColumnStatistics, Kernels } from '../../core/kernels/kernels.ts';
+import type { OpenedModel } from '../../core/model/open-model.ts';
+import type { CacheKey, FoundEntry, MeasurementCache } from '../engine/measurement-cache.ts';
+import type { MeasuredInput } from '../inference/calibrator.ts';
+
+const COLUMNS_KIND = 'input-columns';
+const GRAM_KIND = 'input-gram';
+/** Raised when the same inputs would give other numbers. */
+const METHOD_VERSION = 1;
+
+/** What the inputs of a model's maps depend on. */
+export interface CalibrationFingerprint {
+  /** SHA-256 over config and weight files. */
+  model: string;
+  /** SHA-256 over the windows' ids. */
+  windows: string;
+  /** Tokens of a window. */
+  length: number;
+}
+
+/** An input of linear maps with what was found of it. */
+export interface KnownInput {
+  maps: string[];
+  columns: number;
+  statistics: ColumnStatistics;
+  /** f32 [columns, columns], of all rows; null where it was not asked for. */
+  gram: { path: string; sizeBytes: number } | null;
+}
+
+/** Reads every weight file once. */
+export async function fingerprintCalibration(
+  model: OpenedModel,
+  windows: readonly Int32Array[],
+  kernels: Pick<Kernels, 'digestFiles'>,
+  call: { threads: number; signal: AbortSignal },
+): Promise<CalibrationFingerprint> {
+  const paths = model.weightFiles.map(({ path }) => `${model.root}/${path}`);
+  const digests = await kernels.digestFiles(paths, call);
+  const ofModel = createHash('sha256').update(JSON.stringify([model.config, digests.map(({ sha256 }) => sha256)]));
+  const ofWindows = createHash('sha256');
+  for (const window of windows) {
+    ofWindows.update(Buffer.from(window.buffer, window.byteOffset, window.byteLength));
+  }
+  return { model: ofModel.digest('hex'), windows: ofWindows.digest('hex'), length: windows[0]?.length ?? 0 };
+}
+
+function keyOf(fingerprint: CalibrationFingerprint, block: number): CacheKey {
+  return { ...fingerprint, block, method: METHOD_VERSION };
+}
+
+/**
+ * What is known of a block's inputs; null unless all that is asked for is there and sound.
+ *
+ * @throws ResourceError for files that cannot be read
+ */
+export async function findInputs(
+  cache: MeasurementCache,
+  fingerprint: CalibrationFingerprint,
+  block: number,
+  withGram: boolean,
+): Promise<KnownInput[] | null> {
+  const entry = await cache.find(COLUMNS_KIND, keyOf(fingerprint, block));
+  const inputs = entry === null ? null : await toInputs(entry);
+  if (inputs === null || !withGram) return inputs;
+  for (const [index, input] of inputs.entries()) {
+    const gram = await cache.find(GRAM_KIND, { ...keyOf(fingerprint, block), input: index });
+    const sizeBytes = 4 * input.columns * input.columns;
+    if (gram === null) return null;
+    input.gram = { path: gram.dataPath, sizeBytes };
+  }
+  return inputs;
+}
+
+async function toInputs(entry: FoundEntry): Promise<KnownInput[] | null> {
+  const { inputs } = entry.facts;
+  if (!Array.isArray(inputs)) return null;
+  const numbers = await entry.read();
+  return (inputs as { maps: string[]; columns: number; rows: number }[]).map(({ maps, columns, rows }, index) => ({
+    maps,
+    columns,
+    statistics: {
+      rows,
+      sums: numbers.get(`${index}.sums`) as Float64Array,
+      squares: numbers.get(`${index}.squares`) as Float64Array,
+      greatest: numbers.get(`${index}.greatest`) as Float32Array,
+    },
+    gram: null,
+  }));
+}
+
+/**
+ * Keeps what was measured of a block. Gram matrices go first: columns alone say that a block was measured.
+ *
+ * @param grams paths of the Gram matrices, from the cache's folder; null where there are none
+ */
+export async function keepInputs(
+  cache: MeasurementCache,
+  fingerprint: CalibrationFingerprint,
+  block: number,
+  inputs: readonly MeasuredInput[],
+  grams: readonly string[] | null,
+): Promise<void> {
+  const key = keyOf(fingerprint, block);
+  for (const [index, { columns, maps }] of inputs.entries()) {
+    const path = grams?.[index];
+    if (path === undefined) continue;
+    const section = { name: 'gram', dtype: 'F32' as const, shape: [columns, columns], offsetBytes: 0 };
+    await cache.keepFile(GRAM_KIND, { ...key, input: index }, { maps }, [section], path);
+  }
+  const facts = { inputs: inputs.map(({ maps, columns, rows }) => ({ maps, columns, rows })) };
+  const numbers = inputs.flatMap(({ columns, sums, squares, greatest }, index) => [
+    { name: `${index}.sums`, shape: [columns], values: sums },
+    { name: `${index}.squares`, shape: [columns], values: squares },
+    { name: `${index}.greatest`, shape: [columns], values: greatest },
+  ]);
+  await cache.keep(COLUMNS_KIND, key, facts, numbers);
+}
