@@ -1,10 +1,7 @@
 import type { Command } from 'commander';
 import { checkPath, invalidArgument, parseCount } from './flag-values.ts';
-import type { Invocation } from './invocation.ts';
-
-/** As GPTQ's and llama.cpp's users do: some ten thousand tokens. */
-const DEFAULT_SEQUENCES = 64;
-const DEFAULT_SEQUENCE_LENGTH = 256;
+import type { CalibrationChoice, Invocation } from './invocation.ts';
+import { CALIBRATION_DEFAULTS } from '../core/contract/calibration-result.ts';
 
 /** `lathe calibrate`, and `lathe cache show | clear`. */
 export function defineCacheCommands(
@@ -12,31 +9,17 @@ export function defineCacheCommands(
   onParsed: (invocation: Invocation) => void,
   isDryRun: () => boolean,
 ): void {
-  program
-    .command('calibrate')
-    .description("measure what a model's linear maps are given; figures are kept, and found again by every method")
-    .argument('<model>', 'model folder, safetensors or GGUF file, shard index, or compressed folder')
-    .option('--text <file...>', 'UTF-8 calibration texts')
-    .option('--sequences <n>', `windows chosen from the texts (default: ${DEFAULT_SEQUENCES})`, (text) =>
-      parseCount(text, '--sequences', 1),
-    )
-    .option('--sequence-length <n>', `tokens of a window (default: ${DEFAULT_SEQUENCE_LENGTH})`, (text) =>
-      parseCount(text, '--sequence-length', 2),
-    )
-    .option('--seed <n>', 'decides which windows (default: 0)', (text) => parseCount(text, '--seed', 0))
+  addCalibrationOptions(
+    program
+      .command('calibrate')
+      .description("measure what a model's linear maps are given; figures are kept, and found again by every method")
+      .argument('<model>', 'model folder, safetensors or GGUF file, shard index, or compressed folder'),
+  )
     .option('--gram', 'also Gram matrices, which GPTQ and the like need')
-    .action((model: string, options: CalibrateFlags) => {
-      const texts = (options.text ?? []).map((text) => checkPath(text, '--text'));
-      if (texts.length === 0) throw invalidArgument('"lathe calibrate" needs a text.', 'Write --text FILE.');
-      onParsed({
-        command: 'calibrate',
-        model: checkPath(model, 'MODEL'),
-        texts,
-        sequences: options.sequences ?? DEFAULT_SEQUENCES,
-        sequenceLength: options.sequenceLength ?? DEFAULT_SEQUENCE_LENGTH,
-        seed: options.seed ?? 0,
-        gram: options.gram === true,
-      });
+    .action((model: string, options: CalibrationFlags & { gram?: true }) => {
+      const calibration = chooseCalibration(options);
+      if (calibration === null) throw invalidArgument('"lathe calibrate" needs a text.', 'Write --text FILE.');
+      onParsed({ command: 'calibrate', model: checkPath(model, 'MODEL'), ...calibration, gram: options.gram === true });
     });
   const cache = program.command('cache').description('the measurement cache: show, clear');
   cache
@@ -50,10 +33,45 @@ export function defineCacheCommands(
 }
 
 /** As commander gives them. */
-interface CalibrateFlags {
+export interface CalibrationFlags {
   text?: string[];
   sequences?: number;
   sequenceLength?: number;
   seed?: number;
-  gram?: true;
+}
+
+/** The options that say what a model is shown. */
+export function addCalibrationOptions(command: Command): Command {
+  const { sequences, sequenceLength, seed } = CALIBRATION_DEFAULTS;
+  return command
+    .option('--text <file...>', 'UTF-8 calibration texts')
+    .option('--sequences <n>', `windows chosen from the texts (default: ${sequences})`, (text) =>
+      parseCount(text, '--sequences', 1),
+    )
+    .option('--sequence-length <n>', `tokens of a window (default: ${sequenceLength})`, (text) =>
+      parseCount(text, '--sequence-length', 2),
+    )
+    .option('--seed <n>', `decides which windows (default: ${seed})`, (text) => parseCount(text, '--seed', 0));
+}
+
+/**
+ * What was chosen; null where no text was named.
+ *
+ * @throws UsageError USAGE_INVALID_ARGUMENT for the other options without a text
+ */
+export function chooseCalibration(options: CalibrationFlags): CalibrationChoice | null {
+  const { sequences, sequenceLength, seed } = options;
+  const texts = (options.text ?? []).map((text) => checkPath(text, '--text'));
+  const others = { '--sequences': sequences, '--sequence-length': sequenceLength, '--seed': seed };
+  const [alone] = Object.entries(others).find(([, value]) => value !== undefined) ?? [];
+  if (texts.length === 0 && alone !== undefined) {
+    throw invalidArgument(`${alone} means nothing without a text.`, 'Add --text FILE, or leave it away.');
+  }
+  if (texts.length === 0) return null;
+  return {
+    texts,
+    sequences: sequences ?? CALIBRATION_DEFAULTS.sequences,
+    sequenceLength: sequenceLength ?? CALIBRATION_DEFAULTS.sequenceLength,
+    seed: seed ?? CALIBRATION_DEFAULTS.seed,
+  };
 }

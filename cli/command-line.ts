@@ -9,7 +9,12 @@ import {
   parsePositiveBytes,
   parseThreads,
 } from './flag-values.ts';
-import { defineCacheCommands } from './cache-commands.ts';
+import {
+  addCalibrationOptions,
+  chooseCalibration,
+  defineCacheCommands,
+  type CalibrationFlags,
+} from './cache-commands.ts';
 import { GGUF_MIXES, ggufMixNamed, type GgufMix } from '../core/contract/gguf-mixes.ts';
 import type { EvaluateInvocation, Invocation, RecipeChoice, Request } from './invocation.ts';
 import { defineRunCommands } from './run-commands.ts';
@@ -94,6 +99,14 @@ export function parseCommandLine(argv: readonly string[], version: string, helpC
   };
 }
 
+/** Of `export`, as commander gives them. */
+interface ExportFlags extends CalibrationFlags {
+  output: string;
+  type: GgufMix;
+  method?: 'rtn' | 'gptq';
+  tokenizer: boolean;
+}
+
 /** Of `evaluate`, as commander gives them. */
 interface EvaluateFlags {
   text?: string[];
@@ -149,8 +162,16 @@ function defineCommands(program: Command, onParsed: (invocation: Invocation) => 
     .description('list the tensors of a model, its size, and with --statistics what lossless coding would gain')
     .argument('<model>', 'model folder, safetensors or GGUF file, shard index, or compressed folder')
     .option('--statistics', 'read the data too: entropy, extremes, zeros, predicted sizes')
-    .action((model: string, options: { statistics?: true }) => {
-      onParsed({ command: 'inspect', model: checkModel(model), statistics: options.statistics === true });
+    .option(
+      '--text <file...>',
+      'with --statistics: also what each linear map is given, as "lathe calibrate" measures it',
+    )
+    .action((model: string, options: { statistics?: true; text?: string[] }) => {
+      const texts = (options.text ?? []).map((text) => checkPath(text, '--text'));
+      if (texts.length > 0 && options.statistics !== true) {
+        throw invalidArgument('--text means nothing without --statistics.', 'Add --statistics, or leave --text away.');
+      }
+      onParsed({ command: 'inspect', model: checkModel(model), statistics: options.statistics === true, texts });
     });
   program
     .command('compress')
@@ -199,20 +220,34 @@ function defineCommands(program: Command, onParsed: (invocation: Invocation) => 
         force: isSet('force'),
       });
     });
-  program
-    .command('export')
-    .description('write a model in the format of another program, and verify it by reading it back')
-    .argument('<model>', 'model folder, safetensors file or shard index')
-    .requiredOption('--to <format>', 'gguf', (text) => parseChoice(text, '--to', ['gguf']))
-    .requiredOption('--type <type>', `what the weights become: ${GGUF_MIXES.join(', ')}`, parseMix)
-    .requiredOption('-o, --output <file>', 'the file to write')
+  addCalibrationOptions(
+    program
+      .command('export')
+      .description('write a model in the format of another program, and verify it by reading it back')
+      .argument('<model>', 'model folder, safetensors file or shard index')
+      .requiredOption('--to <format>', 'gguf', (text) => parseChoice(text, '--to', ['gguf']))
+      .requiredOption('--type <type>', `what the weights become: ${GGUF_MIXES.join(', ')}`, parseMix)
+      .requiredOption('-o, --output <file>', 'the file to write'),
+  )
+    .option(
+      '--method <method>',
+      'with a text: rtn (weighted rounding, the default), or gptq (error feedback)',
+      (text) => parseChoice(text, '--method', ['rtn', 'gptq']),
+    )
     .option('--no-tokenizer', 'leave the tokenizer away, where GGUF cannot hold it')
-    .action((model: string, options: { output: string; type: GgufMix; tokenizer: boolean }) => {
+    .action((model: string, options: ExportFlags) => {
+      const calibration = chooseCalibration(options);
+      const { method = 'rtn' } = options;
+      if (method === 'gptq' && calibration === null) {
+        throw invalidArgument('--method gptq needs a calibration text.', 'Add --text FILE.');
+      }
       onParsed({
         command: 'export',
         model: checkModel(model),
         output: checkGgufPath(options.output),
         type: options.type,
+        calibration,
+        method,
         hasTokenizer: options.tokenizer,
         force: isSet('force'),
       });

@@ -21,6 +21,8 @@ export interface InspectInvocation {
   command: 'inspect';
   model: string;
   statistics: boolean;
+  /** Shown to the model; may be empty. */
+  texts: readonly string[];
 }
 
 export interface CompressInvocation {
@@ -55,6 +57,9 @@ export interface ExportInvocation {
   model: string;
   output: string;
   type: GgufMix;
+  /** Null: without. */
+  calibration: CalibrationChoice | null;
+  method: 'rtn' | 'gptq';
   hasTokenizer: boolean;
   force: boolean;
 }
@@ -86,14 +91,18 @@ export interface EvaluateInvocation {
   dryRun: boolean;
 }
 
-export interface CalibrateInvocation {
-  command: 'calibrate';
-  model: string;
+/** What a model is shown. */
+export interface CalibrationChoice {
   /** One or more. */
   texts: readonly string[];
   sequences: number;
   sequenceLength: number;
   seed: number;
+}
+
+export interface CalibrateInvocation extends CalibrationChoice {
+  command: 'calibrate';
+  model: string;
   gram: boolean;
 }
 

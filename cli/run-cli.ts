@@ -1,6 +1,7 @@
 import { EXIT, exitCodeOf, JobError, serializeError, WorkbenchError } from '../core/errors.ts';
 import type { Engine } from '../workers/engine/index.ts';
 import { parseCommandLine } from './command-line.ts';
+import { parsePositiveBytes } from './flag-values.ts';
 import type { CommandContext, CommandOutcome } from './commands/command-context.ts';
 import type { Flags, Invocation } from './invocation.ts';
 import { latheHome } from './lathe-home.ts';
@@ -97,10 +98,13 @@ function createContext(
   view: ProgressView,
   signal: AbortSignal,
 ): CommandContext {
-  const { argv, logicalProcessors, kernelsPath, inferenceWorkerPath, openEngine } = surroundings;
+  const { argv, env, logicalProcessors, kernelsPath, inferenceWorkerPath, openEngine } = surroundings;
+  const limit = env['LATHE_CACHE_LIMIT'] ?? '';
+  const cacheLimitBytes = limit === '' ? null : parsePositiveBytes(limit, 'LATHE_CACHE_LIMIT');
+  const options = { kernelsPath, inferenceWorkerPath, home: latheHome(surroundings), cacheLimitBytes };
   let engine: Promise<Engine> | null = null;
   return {
-    engine: () => (engine ??= openEngine({ kernelsPath, inferenceWorkerPath, home: latheHome(surroundings) })),
+    engine: () => (engine ??= openEngine(options)),
     job: {
       threads: flags.threads ?? Math.max(1, logicalProcessors),
       memoryLimitBytes: flags.memoryLimitBytes,

@@ -1,3 +1,4 @@
+import { CALIBRATION_DEFAULTS } from '../../core/contract/calibration-result.ts';
 import type { InspectedTensor, InspectResult } from '../../core/contract/results.ts';
 import { formatBytes, formatCount, formatFraction } from '../../core/units.ts';
 import type { InspectInvocation } from '../invocation.ts';
@@ -5,12 +6,13 @@ import { escapeLine } from '../output/escape-text.ts';
 import { formatPairs, formatTable, type Column } from '../output/text-table.ts';
 import type { CommandContext, CommandOutcome } from './command-context.ts';
 
-/** `lathe inspect MODEL [--statistics]`. */
+/** `lathe inspect MODEL [--statistics [--text FILE…]]`. */
 export async function runInspect(
-  { model, statistics }: InspectInvocation,
+  { model, statistics, texts }: InspectInvocation,
   { engine, job }: CommandContext,
 ): Promise<CommandOutcome> {
-  const document = await (await engine()).inspect({ ...job, model, statistics });
+  const inputs = texts.length === 0 ? null : { texts, ...CALIBRATION_DEFAULTS };
+  const document = await (await engine()).inspect({ ...job, model, statistics, inputs });
   return { document, summary: () => summarize(document, statistics), notes: document.notes };
 }
 
@@ -30,19 +32,33 @@ const STATISTICS_COLUMNS: readonly Column[] = [
   { title: 'NaN or infinite', align: 'right' },
 ];
 
+/** Of the input of its linear map. */
+const INPUT_COLUMNS: readonly Column[] = [
+  { title: 'input rms', align: 'right' },
+  { title: 'input greatest', align: 'right' },
+  { title: 'largest column / median', align: 'right' },
+];
+
 const LAST_COLUMNS: readonly Column[] = [
   { title: 'stored', align: 'left' },
   { title: 'file', align: 'left' },
 ];
 
 function summarize(result: InspectResult, statistics: boolean): string[] {
-  const columns = [...COLUMNS, ...(statistics ? STATISTICS_COLUMNS : []), ...LAST_COLUMNS];
+  const { calibration } = result;
+  const columns = [
+    ...COLUMNS,
+    ...(statistics ? STATISTICS_COLUMNS : []),
+    ...(calibration ? INPUT_COLUMNS : []),
+    ...LAST_COLUMNS,
+  ];
   const rows = result.tensors.map((tensor) => [
     escapeLine(tensor.name),
     tensor.dtype,
     formatShape(tensor.shape),
     formatCount(tensor.storedBytes),
     ...(statistics ? statisticsCells(tensor) : []),
+    ...(calibration ? inputCells(tensor) : []),
     tensor.method,
     escapeLine(tensor.file),
   ]);
@@ -59,6 +75,14 @@ function summarize(result: InspectResult, statistics: boolean): string[] {
     const { dfloat11Bytes, splitPlaneBytes } = losslessEstimate;
     pairs.push(['With DFloat11', dfloat11Bytes === null ? 'cannot hold this model' : formatGain(dfloat11Bytes)]);
     pairs.push(['With split-plane', formatGain(splitPlaneBytes)]);
+  }
+  if (calibration !== undefined) {
+    const { sequences, sequenceLength, measuredBlocks, cachedBlocks } = calibration;
+    const shown = `${formatCount(sequences)} sequences of ${formatCount(sequenceLength)} tokens`;
+    pairs.push([
+      'Inputs',
+      `${shown}; ${formatCount(measuredBlocks)} blocks measured, ${formatCount(cachedBlocks)} known`,
+    ]);
   }
   function formatGain(bytes: number): string {
     const share = storedBytes === 0 ? '' : `, ${formatFraction(bytes / storedBytes)} of what is stored now`;
@@ -83,4 +107,10 @@ function statisticsCells(tensor: InspectedTensor): string[] {
     typeof zeroFraction === 'number' ? formatFraction(zeroFraction) : '-',
     formatCount(nanCount + infiniteCount),
   ];
+}
+
+function inputCells({ input }: InspectedTensor): string[] {
+  if (!input) return ['-', '-', '-'];
+  const { rms, greatest, outlierRatio } = input;
+  return [rms.toPrecision(3), greatest.toPrecision(3), outlierRatio.toFixed(1)];
 }

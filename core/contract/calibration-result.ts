@@ -1,5 +1,8 @@
 /** The result document of `lathe calibrate`. */
 
+/** Some ten thousand tokens, as users of GPTQ and of importance matrices take. */
+export const CALIBRATION_DEFAULTS = { sequences: 64, sequenceLength: 256, seed: 0 } as const;
+
 /** What was measured of an input that some linear maps of a block share. */
 export interface CalibratedInput {
   block: number;

@@ -14,6 +14,16 @@ export interface ExportedTensor {
   maxAbsError: number;
   /** Root mean square of the error over that of the original's weights. */
   relativeError: number;
+  /** With error feedback: what the layer's output is off by, over what rounding to nearest on the same scales gives. */
+  feedbackGain?: number;
+}
+
+/** What the model was shown before it was quantized. */
+export interface ExportCalibration {
+  texts: string[];
+  sequences: number;
+  sequenceLength: number;
+  seed: number;
 }
 
 export interface ExportResult {
@@ -21,6 +31,9 @@ export interface ExportResult {
   format: 'gguf';
   /** Such as Q4_K_M. */
   type: string;
+  method: 'rtn' | 'gptq';
+  /** Null: without. */
+  calibration: ExportCalibration | null;
   /** Absolute. */
   path: string;
   parameters: number;

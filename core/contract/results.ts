@@ -32,6 +32,18 @@ export interface InspectedTensor {
   zeroFraction?: number | null;
   nanCount?: number;
   infiniteCount?: number;
+  /** With texts: what the linear map of this matrix is given; null for a tensor that is none. */
+  input?: InspectedInput | null;
+}
+
+/** As `lathe calibrate` measures it. */
+export interface InspectedInput {
+  /** Root mean square, and the greatest magnitude. */
+  rms: number;
+  greatest: number;
+  /** The largest column's root mean square over the median one. */
+  outlierRatio: number;
+  outlierColumns: number;
 }
 
 export interface InspectResult {
@@ -48,6 +60,14 @@ export interface InspectResult {
   tensors: InspectedTensor[];
   /** Whole sentences that a user may want to know. */
   notes: string[];
+  /** With texts: the windows that the model was shown. */
+  calibration?: {
+    sequences: number;
+    sequenceLength: number;
+    seed: number;
+    cachedBlocks: number;
+    measuredBlocks: number;
+  };
   /** With statistics: stored bytes that each codec would need for the whole model; null if it cannot hold the model. */
   losslessEstimate?: { dfloat11Bytes: number | null; splitPlaneBytes: number };
 }

@@ -137,6 +137,8 @@ export const BATCHED: BatchResult = {
 export const EXPORTED: ExportResult = {
   schema: 1,
   format: 'gguf',
+  method: 'rtn',
+  calibration: null,
   type: 'Q4_K_M',
   path: '/out/model.gguf',
   parameters: 2304,

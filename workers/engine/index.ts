@@ -29,6 +29,7 @@ import type { OnJobEvent } from '../../core/contract/progress.ts';
 import { loadKernels } from '../../native-kernels/index.ts';
 import type { OpenScorer } from '../inference/scorer.ts';
 import type { CleanRunsOptions } from '../jobs/clean-runs.ts';
+import type { CalibrateTools } from '../jobs/calibrate-job.ts';
 import type { ListRunsOptions } from '../jobs/list-runs.ts';
 import type { ResumeOptions, ResumeOutcome } from '../jobs/resume-run.ts';
 import type {
@@ -38,6 +39,7 @@ import type {
   EstimateOptions,
   EvaluateOptions,
   ExportGgufOptions,
+  InspectOptions,
   JobOptions,
   RestoreOptions,
 } from './job-options.ts';
@@ -50,6 +52,7 @@ export type {
   EstimateOptions,
   EvaluateOptions,
   ExportGgufOptions,
+  InspectOptions,
   JobOptions,
   RestoreOptions,
 } from './job-options.ts';
@@ -66,7 +69,8 @@ export interface EngineOptions {
 }
 
 export interface Engine {
-  inspect(options: JobOptions & { model: string; statistics: boolean }): Promise<InspectResult>;
+  /** With `inputs` it is calibrated, and each matrix told with what its linear map is given. */
+  inspect(options: InspectOptions): Promise<InspectResult>;
   compress(options: CompressOptions): Promise<CompressResult>;
   /** Many recipes on many models. */
   runBatch(options: BatchOptions): Promise<BatchResult>;
@@ -127,25 +131,52 @@ export function openEngine({ kernelsPath, inferenceWorkerPath, home, cacheLimitB
   async function evaluate(options: EvaluateOptions): Promise<EvaluateResult> {
     return (await import('../jobs/evaluate-job.ts')).evaluateJob(options, kernels(), home, await scorers());
   }
+  async function calibrateTools(onEvent: OnJobEvent): Promise<CalibrateTools> {
+    const path = workerPath();
+    const { threadCalibrators } = await import('../inference/thread-calibrator.ts');
+    return {
+      kernels: kernels(),
+      cache: await openCache(onEvent),
+      openCalibrator: threadCalibrators(path, { kernelsPath }),
+    };
+  }
+  async function calibrate(options: CalibrateOptions): Promise<CalibrateResult> {
+    const tools = await calibrateTools(options.onEvent);
+    return (await import('../jobs/calibrate-job.ts')).calibrateJob(options, tools);
+  }
   return {
-    inspect: async (options) => (await import('../jobs/inspect-job.ts')).inspectJob(options, kernels),
+    inspect: async ({ inputs = null, ...options }) => {
+      const inspected = await (await import('../jobs/inspect-job.ts')).inspectJob(options, kernels);
+      if (inputs === null) return inspected;
+      const { signal, onEvent, threads, memoryLimitBytes, model } = options;
+      const calibration = await calibrate({
+        signal,
+        onEvent,
+        threads,
+        memoryLimitBytes,
+        model,
+        ...inputs,
+        gram: false,
+      });
+      return (await import('../jobs/inspect-inputs.ts')).withInputs(inspected, calibration);
+    },
     compress,
     runBatch: async (options) => {
       const { batchJob } = await import('../jobs/batch-job.ts');
       return batchJob(options, kernels(), compress);
     },
-    exportGguf: async (options) => (await import('../jobs/export-gguf-job.ts')).exportGgufJob(options, kernels()),
+    exportGguf: async (options) => {
+      const { exportGgufJob } = await import('../jobs/export-gguf-job.ts');
+      return exportGgufJob(options, kernels(), async (asked) => {
+        const tools = await calibrateTools(asked.onEvent);
+        return (await import('../jobs/calibrate-job.ts')).measureInputs(asked, tools);
+      });
+    },
     restore: async (options) => (await import('../jobs/restore-job.ts')).restoreJob(options, kernels(), home),
     verify: async (options) => (await import('../jobs/verify-job.ts')).verifyJob(options, kernels()),
     estimate: async (options) => (await import('../jobs/estimate-job.ts')).estimateJob(options, kernels()),
     evaluate,
-    calibrate: async (options) => {
-      const path = workerPath();
-      const { threadCalibrators } = await import('../inference/thread-calibrator.ts');
-      const cache = await openCache(options.onEvent);
-      const tools = { kernels: kernels(), cache, openCalibrator: threadCalibrators(path, { kernelsPath }) };
-      return (await import('../jobs/calibrate-job.ts')).calibrateJob(options, tools);
-    },
+    calibrate,
     showCache: async () => (await import('../jobs/cache-jobs.ts')).showCache(await openCache(() => undefined)),
     clearCache: async ({ dryRun }) =>
       (await import('../jobs/cache-jobs.ts')).clearCache(await openCache(() => undefined), dryRun),

@@ -23,6 +23,14 @@ export interface JobOptions {
   scheduling?: JobScheduling | undefined;
 }
 
+export interface InspectOptions extends JobOptions {
+  model: string;
+  /** Reads every weight. */
+  statistics: boolean;
+  /** Texts that the model is to be shown; null or left out: none. */
+  inputs?: Pick<CalibrateOptions, 'texts' | 'sequences' | 'sequenceLength' | 'seed'> | null;
+}
+
 export interface CompressOptions extends JobOptions {
   model: string;
   output: string;
@@ -49,6 +57,10 @@ export interface ExportGgufOptions extends JobOptions {
   /** The file to write. */
   output: string;
   type: GgufMix;
+  /** What the model is shown first; null: nothing, all columns count alike. */
+  calibration: Pick<CalibrateOptions, 'texts' | 'sequences' | 'sequenceLength' | 'seed'> | null;
+  /** Rounding to nearest, or with error feedback from column to column, which needs a calibration. */
+  method: 'rtn' | 'gptq';
   /** Without a tokenizer llama.cpp does not load the file. */
   hasTokenizer: boolean;
   /** Replace an existing file. */

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { requireCalibrationMemory } from '../../core/calibration/calibration-memory.ts';
 import { chooseWindows } from '../../core/calibration/choose-windows.ts';
 import { summarizeInput } from '../../core/calibration/summarize-input.ts';
-import type { CalibratedInput, CalibratedText, CalibrateResult } from '../../core/contract/calibration-result.ts';
+import type { CalibratedText, CalibrateResult } from '../../core/contract/calibration-result.ts';
 import { contentBytes } from '../../core/evaluation/evaluation-memory.ts';
 import { cutWindows } from '../../core/evaluation/windows.ts';
 import type { Kernels } from '../../core/kernels/kernels.ts';
@@ -34,6 +34,46 @@ export interface CalibrateTools {
   openCalibrator: OpenCalibrator;
 }
 
+/** What was measured of an input of a block. */
+export interface BlockInput extends KnownInput {
+  block: number;
+  /** Whether it was in the cache before. */
+  cached: boolean;
+}
+
+export interface MeasuredModel {
+  inputs: BlockInput[];
+  texts: CalibratedText[];
+  /** Windows that the model was shown. */
+  sequences: number;
+  blocks: number;
+  measuredBlocks: number;
+  memory: CalibrateResult['memory'];
+  notes: string[];
+}
+
+/** As `measureInputs`, summed up for people. */
+export async function calibrateJob(options: CalibrateOptions, tools: CalibrateTools): Promise<CalibrateResult> {
+  const usage = startUsage();
+  const { gram, sequenceLength, seed } = options;
+  const { inputs, texts, sequences, blocks, measuredBlocks, memory, notes } = await measureInputs(options, tools);
+  return {
+    schema: 1,
+    model: options.model,
+    texts,
+    ...{ sequences, sequenceLength, seed, tokens: sequences * sequenceLength },
+    inputs: inputs.map((input) => {
+      const { block, cached } = input;
+      return { block, ...summarizeInput(input), hasGram: gram, cached };
+    }),
+    measuredBlocks,
+    cachedBlocks: blocks - measuredBlocks,
+    ...(await usage()),
+    memory,
+    notes,
+  };
+}
+
 /**
  * Shows a model some windows of text, and measures what its linear maps are given: norms, means, extremes, and on request
  * Gram matrices.
@@ -43,44 +83,33 @@ export interface CalibrateTools {
  * @throws ModelError, FormatError TEXT_TOO_SHORT, UsageError; ResourceError RESOURCE_MEMORY_LIMIT before any work; JobError
  * JOB_CANCELLED; NumericsError NUMERICS_NOT_FINITE, naming the tensor
  */
-export async function calibrateJob(options: CalibrateOptions, tools: CalibrateTools): Promise<CalibrateResult> {
-  const usage = startUsage();
+export async function measureInputs(options: CalibrateOptions, tools: CalibrateTools): Promise<MeasuredModel> {
   const { kernels, cache, openCalibrator } = tools;
-  const { gram, sequences, sequenceLength, seed, threads, signal, onEvent } = options;
+  const { sequences, sequenceLength, seed, threads, signal, onEvent } = options;
   const progress = createTokenProgress(onEvent);
   progress.stage('plan');
   const model = await withModelNamed(options.model, () => openEvaluatedModel(options.model));
   const calibrator = await openCalibrator({ model: options.model, threads });
   try {
     progress.stage('tokenise');
-    const read = await readWindows(model, calibrator, options);
-    const windows = chooseWindows(read.windows, sequences, seed);
+    const { texts, windows: all } = await readWindows(model, calibrator, options);
+    const windows = chooseWindows(all, sequences, seed);
     const notes = [...model.opened.notes, ...model.tokenizer.notes, ...notesOf(windows.length, options, calibrator)];
     for (const message of notes) onEvent({ event: 'note', message });
-    const memory = await planMemory(model, read.texts, windows.length, calibrator, options, kernels);
+    const memory = await planMemory(model, texts, windows.length, calibrator, options, kernels);
     progress.stage('fingerprint');
     const fingerprint = await fingerprintCalibration(model.opened, windows, kernels, { threads, signal });
     const walk = new CachedWalk({ calibrator, cache, fingerprint, windows, options, progress });
-    const inputs: CalibratedInput[] = [];
+    const inputs: BlockInput[] = [];
     const { blocks } = calibrator.facts;
     progress.expect(blocks * windows.length * sequenceLength);
     for (let block = 0; block < blocks; block++) {
       progress.stage('measure', `block ${block}`);
       const { known, cached } = await walk.inputsOf(block);
-      inputs.push(...known.map((input) => ({ block, ...summarizeInput(input), hasGram: gram, cached })));
+      inputs.push(...known.map((input) => ({ block, ...input, cached })));
     }
-    return {
-      schema: 1,
-      model: options.model,
-      texts: read.texts,
-      ...{ sequences: windows.length, sequenceLength, seed, tokens: windows.length * sequenceLength },
-      inputs,
-      measuredBlocks: walk.measuredBlocks,
-      cachedBlocks: blocks - walk.measuredBlocks,
-      ...(await usage()),
-      memory,
-      notes,
-    };
+    const { measuredBlocks } = walk;
+    return { inputs, texts, sequences: windows.length, blocks, measuredBlocks, memory, notes };
   } finally {
     await calibrator.close();
   }
@@ -198,7 +227,9 @@ class CachedWalk {
       this.#at = block + 1;
       const grams = folder === null ? null : measured.map((_, index) => join(folder, `${index}.gram`));
       await keepInputs(cache, fingerprint, block, measured, grams);
-      return measured.map(({ maps, columns, ...statistics }) => ({ maps, columns, statistics, gram: null }));
+      // Where Gram matrices lie now; with columns alone all is at hand.
+      const kept = grams === null ? null : await findInputs(cache, fingerprint, block, true);
+      return kept ?? measured.map(({ maps, columns, ...statistics }) => ({ maps, columns, statistics, gram: null }));
     } finally {
       if (folder !== null) await rm(folder, { recursive: true, force: true });
     }

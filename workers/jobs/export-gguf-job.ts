@@ -1,8 +1,9 @@
 import { resolve } from 'node:path';
 import type { ExportResult } from '../../core/contract/export-result.ts';
 import { NumericsError, UsageError } from '../../core/errors.ts';
-import type { FloatDtype } from '../../core/kernels/kernels.ts';
-import type { QuantizeFigures, QuantizeKernels } from '../../core/kernels/quantize-kernels.ts';
+import { isPlainType } from '../../core/formats/gguf/ggml-types.ts';
+import type { ByteRange, FloatDtype } from '../../core/kernels/kernels.ts';
+import type { GptqFigures, QuantizeFigures, QuantizeKernels } from '../../core/kernels/quantize-kernels.ts';
 import {
   planGgufExport,
   type GgufExportPlan,
@@ -10,15 +11,17 @@ import {
 } from '../../core/methods/gguf/plan-gguf-export.ts';
 import type { SafetensorsModel } from '../../core/model/open-model.ts';
 import { quoted } from '../../core/quoted.ts';
+import type { Demand } from '../../core/scheduling/resource-pool.ts';
 import type { Tokenizer } from '../../core/tokenizer/tokenizer.ts';
 import { bitsPerWeight } from '../../core/units.ts';
-import type { ExportGgufOptions } from '../engine/job-options.ts';
+import type { CalibrateOptions, ExportGgufOptions } from '../engine/job-options.ts';
 import { poolOf, withLease } from '../engine/job-scheduling.ts';
 import { jobDemand } from '../engine/memory-limit.ts';
 import { nodeOutputFiles } from '../engine/node-output-files.ts';
 import { refuseExistingFile, writeOutputFile } from '../engine/output-file.ts';
 import { startUsage } from '../engine/process-usage.ts';
 import { createProgressTracker, type ProgressTracker } from '../engine/progress-tracker.ts';
+import type { BlockInput, MeasuredModel } from './calibrate-job.ts';
 import { readExportedTokenizer } from './exported-tokenizer.ts';
 import { openSource } from './open-source.ts';
 import { verifyExportedGguf } from './verify-exported-gguf.ts';
@@ -31,29 +34,40 @@ import { verifyExportedGguf } from './verify-exported-gguf.ts';
  * USAGE_INVALID_ARGUMENT (a weight that the type cannot hold); NumericsError NUMERICS_NOT_FINITE; VerificationError
  * VERIFY_FAILED; JobError as `writeOutputFile`. Nothing stays behind on failure
  */
-export async function exportGgufJob(options: ExportGgufOptions, kernels: QuantizeKernels): Promise<ExportResult> {
+export async function exportGgufJob(
+  options: ExportGgufOptions,
+  kernels: QuantizeKernels,
+  measure: (options: CalibrateOptions) => Promise<MeasuredModel>,
+): Promise<ExportResult> {
   const usage = startUsage();
-  const { type, force, onEvent, signal } = options;
+  const { type, method, force, onEvent, signal } = options;
   onEvent({ event: 'stage', stage: 'plan' });
   const model = await openSource(options.model);
   const output = resolve(options.output);
   refuseInput(output, model);
   await refuseExistingFile(output, force);
   const pool = poolOf(options);
-  const demand = jobDemand(kernels, options.threads, model.tensors.length);
+  const demand = withFeedback(jobDemand(kernels, options.threads, model.tensors.length), options, model);
   const { threads } = pool.sizeOf(demand, 'this job');
   const source = options.hasTokenizer ? await readExportedTokenizer(model) : null;
-  const plan = planGgufExport(model, { mix: type, name: nameOf(model.root), tokenizer: source?.keys ?? null });
+  const plan = planGgufExport(model, {
+    mix: type,
+    name: nameOf(model.root),
+    tokenizer: source?.keys ?? null,
+    hasImportance: options.calibration !== null,
+  });
   for (const message of plan.notes) onEvent({ event: 'note', message });
+  const measured = await measureFor(options, threads, measure);
+  const inputs = inputsByTensor(measured?.inputs ?? []);
   const tracker = createProgressTracker(threads, signal, onEvent);
   tracker.expect(sumOf(plan.tensors, sourceBytes) + sumOf(plan.tensors, ({ sizeBytes }) => sizeBytes));
   const written = await withLease(options, pool, demand, 'this job', () =>
     writeOutputFile(output, 'export', { force, kernels, onEvent }, (path) =>
-      writeAndVerify({ path, plan, model, tokenizer: source?.tokenizer ?? null, kernels, tracker }),
+      writeAndVerify({ path, plan, model, tokenizer: source?.tokenizer ?? null, kernels, tracker, inputs, method }),
     ),
   );
   tracker.finish();
-  return { ...describe(plan, written, model, options, output), ...(await usage()) };
+  return { ...describe(plan, written, model, options, output, measured), ...(await usage()) };
 }
 
 interface WritingParts {
@@ -63,10 +77,20 @@ interface WritingParts {
   tokenizer: Tokenizer | null;
   kernels: QuantizeKernels;
   tracker: ProgressTracker;
+  /** What each linear map is given, by its tensor; empty without calibration. */
+  inputs: ReadonlyMap<string, BlockInput>;
+  method: ExportGgufOptions['method'];
+}
+
+/** What became of a tensor. */
+interface Quantized {
+  figures: QuantizeFigures;
+  /** Null where there was none. */
+  feedback: GptqFigures | null;
 }
 
 interface Written {
-  figures: QuantizeFigures[];
+  quantized: Quantized[];
   sha256: string;
 }
 
@@ -78,40 +102,84 @@ async function writeAndVerify(parts: WritingParts): Promise<Written> {
   for (const [index, { bytes }] of tables.entries()) {
     await nodeOutputFiles.writeAt(path, bytes, file.offsets[tensors.length + index] ?? 0);
   }
-  const figures: QuantizeFigures[] = [];
+  const quantized: Quantized[] = [];
   for (const [index, tensor] of tensors.entries()) {
     tracker.stage('quantize', tensor.name);
     const range = { path, offsetBytes: file.offsets[index] ?? 0, sizeBytes: tensor.sizeBytes };
-    figures.push(await quantize(tensor, range, kernels, tracker));
+    quantized.push(await quantize(tensor, range, parts));
     tracker.settle(sourceBytes(tensor));
   }
   await kernels.syncFile(path, tracker.call());
   tracker.stage('verify');
+  const figures = quantized.map((of) => of.figures);
   await verifyExportedGguf({ path, plan, figures, model, tokenizer, kernels, tracker });
   const { sha256 } = await kernels.digestFile(path, tracker.call());
-  return { figures, sha256 };
+  return { quantized, sha256 };
 }
+
+type Answer = { figures: QuantizeFigures; feedback?: GptqFigures } | { refusal: string };
+
+/** Damping of the Gram matrix, as GPTQ's authors take it. */
+const DAMPING = 0.01;
 
 async function quantize(
   tensor: GgufExportTensor,
   range: { path: string; offsetBytes: number; sizeBytes: number },
-  kernels: QuantizeKernels,
-  tracker: ProgressTracker,
-): Promise<QuantizeFigures> {
+  { kernels, tracker, inputs, method }: WritingParts,
+): Promise<Quantized> {
   const { canonicalName, type, source } = tensor;
-  const format = { type, importance: null, magnitudeSpread: null };
-  const answer = await kernels
-    .quantizeGgml(source, format, { kind: 'write', ranges: [range] }, tracker.call())
-    .catch((error: unknown) => {
-      throw namingTensor(error, canonicalName);
-    });
-  if ('figures' in answer) return answer.figures;
+  const input = isPlainType(type) ? undefined : inputs.get(canonicalName);
+  const format = { type, importance: input === undefined ? null : importanceOf(input), magnitudeSpread: null };
+  const target = { kind: 'write' as const, ranges: [range] };
+  const gram = method === 'gptq' ? gramOf(input) : null;
+  const call = tracker.call();
+  const answer: Answer = await (
+    gram === null
+      ? kernels.quantizeGgml(source, format, target, call)
+      : kernels.gptqGgml(source, { range: gram, damping: DAMPING, isOrdered: true }, format, target, call)
+  ).catch((error: unknown) => {
+    throw namingTensor(error, canonicalName);
+  });
+  if ('figures' in answer) return { figures: answer.figures, feedback: answer.feedback ?? null };
   throw new UsageError({
     code: 'USAGE_INVALID_ARGUMENT',
     what: `Tensor ${quoted(canonicalName)} cannot be ${type}: ${answer.refusal}.`,
     where: { tensor: canonicalName },
     whatToDo: 'Export it as BF16 or F32.',
   });
+}
+
+/** The mean square of each column. */
+function importanceOf({ statistics: { squares, rows } }: BlockInput): Float32Array {
+  return Float32Array.from(squares, (sum) => sum / rows);
+}
+
+function gramOf(input: BlockInput | undefined): ByteRange | null {
+  if (input?.gram === undefined || input.gram === null) return null;
+  return { ...input.gram, offsetBytes: 0 };
+}
+
+function measureFor(
+  { model, calibration, method, memoryLimitBytes, signal, onEvent }: ExportGgufOptions,
+  threads: number,
+  measure: (options: CalibrateOptions) => Promise<MeasuredModel>,
+): Promise<MeasuredModel | null> {
+  if (calibration === null) return Promise.resolve(null);
+  const gram = method === 'gptq';
+  return measure({ model, ...calibration, gram, threads, memoryLimitBytes, signal, onEvent });
+}
+
+function inputsByTensor(inputs: readonly BlockInput[]): ReadonlyMap<string, BlockInput> {
+  return new Map(inputs.flatMap((input) => input.maps.map((map) => [`${map}.weight`, input] as const)));
+}
+
+/** Native memory of error feedback, for each number of the Gram matrix. */
+const FEEDBACK_BYTES = 16;
+
+function withFeedback(demand: Demand, { method }: ExportGgufOptions, { tensors }: SafetensorsModel): Demand {
+  if (method !== 'gptq') return demand;
+  const widest = tensors.reduce((most, { shape }) => (shape.length > 1 ? Math.max(most, shape[1] ?? 0) : most), 0);
+  return { ...demand, memoryBytes: (threads) => demand.memoryBytes(threads) + FEEDBACK_BYTES * widest * widest };
 }
 
 /** The kernel knows a place within the tensor, not the tensor. */
@@ -139,10 +207,11 @@ function refuseInput(output: string, model: SafetensorsModel): void {
 
 function describe(
   { tensors, tables, file, notes }: GgufExportPlan,
-  { figures, sha256 }: Written,
+  { quantized, sha256 }: Written,
   model: SafetensorsModel,
-  { type }: ExportGgufOptions,
+  { type, method, calibration }: ExportGgufOptions,
   path: string,
+  measured: MeasuredModel | null,
 ): Omit<ExportResult, 'seconds' | 'cpuSeconds' | 'peakRssBytes'> {
   const blocks = tensors.filter(({ isBlockMatrix }) => isBlockMatrix);
   const tensorBytes = sumOf(tensors, ({ sizeBytes }) => sizeBytes);
@@ -151,6 +220,8 @@ function describe(
     schema: 1,
     format: 'gguf',
     type,
+    method,
+    calibration: calibration && { ...calibration, texts: [...calibration.texts], sequences: measured?.sequences ?? 0 },
     path,
     parameters: weights,
     storedBytes: tensorBytes + sumOf(tables, ({ bytes }) => bytes.length),
@@ -163,7 +234,8 @@ function describe(
     ),
     sha256,
     tensors: tensors.map(({ name, canonicalName, shape, type: stored, insteadOf, sizeBytes, elements }, index) => {
-      const { squares, squaredError, maxAbsError } = figures[index] ?? { squares: 0, squaredError: 0, maxAbsError: 0 };
+      const { figures, feedback } = quantized[index] ?? { figures: NO_FIGURES, feedback: null };
+      const { squares, squaredError, maxAbsError } = figures;
       return {
         name,
         canonicalName,
@@ -174,11 +246,18 @@ function describe(
         bitsPerWeight: bitsPerWeight(sizeBytes, elements),
         maxAbsError,
         relativeError: squares === 0 ? 0 : Math.sqrt(squaredError / squares),
+        ...(feedback === null ? {} : { feedbackGain: gainOf(feedback) }),
       };
     }),
-    notes,
+    notes: [...notes, ...(measured?.notes ?? [])],
     verified: true,
   };
+}
+
+const NO_FIGURES = { squares: 0, squaredError: 0, maxAbsError: 0 };
+
+function gainOf({ loss, nearestLoss }: GptqFigures): number {
+  return nearestLoss === 0 ? 1 : loss / nearestLoss;
 }
 
 /** Dtypes that the plan took. */

@@ -42,6 +42,8 @@ export interface GgufExportOptions {
   name: string;
   /** Of the tokenizer; null: none. */
   tokenizer: ReadonlyMap<string, GgufValue> | null;
+  /** Whether it is quantized by what its maps are given: some mixes then choose other types, as llama.cpp's do. */
+  hasImportance: boolean;
 }
 
 const PLAIN_DTYPES = ['BF16', 'F16', 'F32'] as const;
@@ -56,7 +58,7 @@ const QUANTIZATION_VERSION = 2;
  * @throws ModelError MODEL_ARCHITECTURE_UNKNOWN, MODEL_CONFIG_INVALID, MODEL_TENSOR_UNEXPECTED, MODEL_DTYPE_UNSUPPORTED
  */
 export function planGgufExport(model: SafetensorsModel, options: GgufExportOptions): GgufExportPlan {
-  const { mix, name, tokenizer } = options;
+  const { mix, name, tokenizer, hasImportance } = options;
   const keys = ggufKeysOf(model.config ?? {});
   const names = new Set(model.tensors.map((tensor) => tensor.name));
   const isTied = hasTiedEmbeddings(model.config, names);
@@ -64,7 +66,7 @@ export function planGgufExport(model: SafetensorsModel, options: GgufExportOptio
     layers: keys.layers,
     isTied,
     queriesPerKey: keys.heads.attn_q / keys.heads.attn_k,
-    hasImportance: false,
+    hasImportance,
   };
   const tensors = model.tensors
     .filter((tensor) => !IGNORED.test(tensor.name) && !(isTied && tensor.name === 'lm_head.weight'))

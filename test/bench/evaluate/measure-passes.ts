@@ -135,16 +135,21 @@ async function openMonolith(
   };
 }
 
+/** The tokenizer is gone afterwards, as in the thread that runs models: every collection would walk through its tables. */
+async function tokenise(root: string, textPath: string) {
+  const tokenizer = await readTokenizer(root, nodeFileAccess);
+  const { text } = await readText(textPath, nodeFileAccess);
+  const tokenised = await measure(() => Promise.resolve(void tokenizer.encode(text)));
+  return { ids: tokenizer.encode(text), tokenised };
+}
+
 async function main(): Promise<void> {
   const [modelPath = '', textPath = '', ...numbers] = process.argv.slice(2);
   const [windowCount = 0, context = 0, threads = 1, rounds = 1] = numbers.slice(0, 4).map(Number);
   const kernels = loadKernels(numbers[4] ?? '');
   const { signal } = new AbortController();
   const model = await openModel(modelPath, nodeFileAccess);
-  const tokenizer = await readTokenizer(model.root, nodeFileAccess);
-  const { text } = await readText(textPath, nodeFileAccess);
-  const tokenised = await measure(() => Promise.resolve(void tokenizer.encode(text)));
-  const ids = tokenizer.encode(text);
+  const { ids, tokenised } = await tokenise(model.root, textPath);
   const windows = cutWindows(ids, context, textPath).slice(0, windowCount);
   const sequences = windows.map((window): Sequence => ({ ids: window, from: 1, to: context }));
 

@@ -14,7 +14,8 @@ const place = useWorkplace();
 
 function options(type: GgufMix, parts: Partial<ExportGgufOptions> = {}): ExportGgufOptions {
   const output = place().at('model.gguf');
-  return { ...place().options(), model: SAMPLE_MODEL, output, type, hasTokenizer: true, force: false, ...parts };
+  const plain = { calibration: null, method: 'rtn' as const, hasTokenizer: true, force: false };
+  return { ...place().options(), model: SAMPLE_MODEL, output, type, ...plain, ...parts };
 }
 
 /** The sample model with another file in place of one of its own. */
@@ -92,7 +93,8 @@ describe('export to GGUF', () => {
       bytes[source.offsetBytes + 3] = (bytes[source.offsetBytes + 3] ?? 0) ^ 4;
       writeFileSync(source.path, bytes);
     }) as QuantizeKernels;
-    const error = await errorOf(() => exportGgufJob(options('Q8_0', { force: true }), kernels));
+    const measure = () => Promise.reject(new Error('not asked for'));
+    const error = await errorOf(() => exportGgufJob(options('Q8_0', { force: true }), kernels, measure));
     expect(error).toMatchObject({ code: 'VERIFY_FAILED', where: { tensor: expect.any(String) as string } });
     expect(readdirSync(place().folder)).toEqual(['model.gguf']);
     expect(readFileSync(place().at('model.gguf'), 'utf8')).toBe('mine');

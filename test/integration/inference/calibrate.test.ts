@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { chooseWindows } from '../../../core/calibration/choose-windows.ts';
 import type { CacheShowResult, CalibrateResult } from '../../../core/contract/calibration-result.ts';
+import type { InspectResult } from '../../../core/contract/results.ts';
 import type { SerializedError } from '../../../core/errors.ts';
 import { cutWindows } from '../../../core/evaluation/windows.ts';
 import { openModel } from '../../../core/model/open-model.ts';
@@ -160,6 +161,26 @@ describe('lathe calibrate', () => {
     expect(shown.kinds.map(({ kind, entries }) => `${kind} ${entries}`)).toEqual(['input-columns 16', 'input-gram 32']);
     expect((await runLathe(['cache', 'clear'], { env })).stdout).toMatch(/^48 entries, .* were removed/);
     expect(readdirSync(join(home, 'cache'))).toEqual([]);
+  });
+
+  it('tells inspect what each map is given, measured once', async () => {
+    const env = { LATHE_HOME: home };
+    const args = ['inspect', MODEL, '--statistics', '--text', TEXT];
+    const first = (await runLathe([...args, '--json'], { env })).json<InspectResult>();
+    expect(first.calibration).toMatchObject({ sequences: 64, sequenceLength: 256, measuredBlocks: 8 });
+    const again = (await runLathe([...args, '--json'], { env })).json<InspectResult>();
+    expect(again.calibration).toMatchObject({ measuredBlocks: 0, cachedBlocks: 8 });
+    expect(again.tensors).toEqual(first.tensors);
+    const { inputs } = (
+      await runLathe(['calibrate', MODEL, '--text', TEXT, '--json'], { env })
+    ).json<CalibrateResult>();
+    const [{ maps, rms, greatest, outlierRatio, outlierColumns }] = inputs.slice(-1) as [CalibrateResult['inputs'][0]];
+    const tensor = again.tensors.find(({ name }) => name === `${maps[0]}.weight`);
+    expect(tensor?.input).toEqual({ rms, greatest, outlierRatio, outlierColumns });
+    expect(again.tensors.find(({ name }) => name === 'model.norm.weight')?.input).toBeNull();
+    expect((await runLathe(args, { env })).stdout).toMatch(
+      /Inputs +64 sequences of 256 tokens; 0 blocks measured, 8 known/,
+    );
   });
 
   it.each<[string, string[], number, string]>([

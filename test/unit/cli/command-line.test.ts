@@ -27,7 +27,7 @@ describe('parsing the command line', () => {
     expect(parse('inspect', 'm')).toEqual({
       kind: 'run',
       flags: NO_FLAGS,
-      invocation: { command: 'inspect', model: 'm', statistics: false },
+      invocation: { command: 'inspect', model: 'm', statistics: false, texts: [] },
     });
     expect(parse('compress', 'm', '-o', 'out', ...withPreset).invocation).toEqual({
       command: 'compress',
@@ -72,6 +72,13 @@ describe('parsing the command line', () => {
 
   it('reads every flag of a command', () => {
     expect(parse('inspect', 'm', '--statistics').invocation).toMatchObject({ statistics: true });
+    expect(parse('inspect', 'm', '--statistics', '--text', 'a').invocation).toMatchObject({ texts: ['a'] });
+    expect(parse('cache', 'clear', '--dry-run').invocation).toEqual({ command: 'cache-clear', dryRun: true });
+    expect(parse('run', 'b.yaml', '--force').invocation).toMatchObject({
+      command: 'run',
+      batch: 'b.yaml',
+      force: true,
+    });
     expect(parse('compress', 'm', '-o', 'o', '--recipe', 'r.yaml', '--resume', '--force').invocation).toMatchObject({
       recipe: { kind: 'file', path: 'r.yaml' },
       resume: true,
@@ -143,6 +150,7 @@ describe('parsing the command line', () => {
       command: 'inspect',
       model: '--json',
       statistics: false,
+      texts: [],
     });
   });
 
@@ -190,6 +198,8 @@ describe('parsing the command line', () => {
       '--force means nothing',
       'compress, run, restore, export or evaluate',
     ],
+    [['inspect', 'm', '--text', 'a'], 'USAGE_INVALID_ARGUMENT', '--text means nothing', '--statistics'],
+    [['calibrate', 'm'], 'USAGE_INVALID_ARGUMENT', 'needs a text', '--text FILE'],
     [['verify', 'd', '--dry-run'], 'USAGE_INVALID_ARGUMENT', '--dry-run means nothing', 'compress'],
     [['restore', 'm', '-o', 'o', '--dry-run'], 'USAGE_INVALID_ARGUMENT', '--dry-run is not supported', 'compress'],
     [['restore', 'm'], 'USAGE_INVALID_ARGUMENT', '--output <dir>" is missing', 'lathe restore --help'],

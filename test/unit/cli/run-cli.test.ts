@@ -11,7 +11,7 @@ import {
   type ErrorCode,
 } from '../../../core/errors.ts';
 import type { JobOptions } from '../../../workers/engine/index.ts';
-import { COMPRESSED, ESTIMATED, EVALUATION_PLAN, INSPECTED, VERIFIED } from '../../helpers/fake-engine.ts';
+import { CALIBRATED, COMPRESSED, ESTIMATED, EVALUATION_PLAN, INSPECTED, VERIFIED } from '../../helpers/fake-engine.ts';
 import { createFakeTerminal } from '../../helpers/fake-terminal.ts';
 
 const COMPRESS = ['compress', 'm', '-o', 'out folder', '--preset', 'lossless-dfloat11'];
@@ -313,11 +313,36 @@ describe('what the engine is given', () => {
     await terminal.run('verify', 'd', '--against', 'm', '--memory-limit', '1GiB');
     const inferenceWorkerPath = '/program/inference-worker.js';
     expect(terminal.opened).toEqual([
-      { kernelsPath: '/program/lathe-kernels.node', inferenceWorkerPath, home: '/elsewhere' },
+      { kernelsPath: '/program/lathe-kernels.node', inferenceWorkerPath, home: '/elsewhere', cacheLimitBytes: null },
     ]);
     expect(given).toMatchObject({ model: 'd', against: 'm', threads: 8, memoryLimitBytes: 2 ** 30 });
     await terminal.run('verify', 'd', '--threads', '2');
     expect(given).toMatchObject({ model: 'd', against: null, threads: 2, memoryLimitBytes: null });
+  });
+
+  it('is the limit of the measurement cache, where the environment sets one', async () => {
+    const terminal = createFakeTerminal({ env: { LATHE_CACHE_LIMIT: '3GiB' } });
+    expect(await terminal.run('cache', 'show')).toBe(EXIT.done);
+    expect(terminal.opened[0]?.cacheLimitBytes).toBe(3 * 2 ** 30);
+    const wrong = createFakeTerminal({ env: { LATHE_CACHE_LIMIT: 'lots' } });
+    expect(await wrong.run('cache', 'show', '--json')).toBe(EXIT.usage);
+    expect(wrong.json()).toMatchObject({ error: { code: 'USAGE_INVALID_ARGUMENT' } });
+  });
+
+  it('is the calibration that was asked for, with its defaults', async () => {
+    let given: object = {};
+    const engine = {
+      calibrate: (options: object) => {
+        given = options;
+        return Promise.resolve(CALIBRATED);
+      },
+    };
+    const terminal = createFakeTerminal({ engine });
+    await terminal.run('calibrate', 'm', '--text', 'a', 'b');
+    const defaults = { sequences: 64, sequenceLength: 256, seed: 0, gram: false };
+    expect(given).toMatchObject({ model: 'm', texts: ['a', 'b'], ...defaults, threads: 8 });
+    await terminal.run('calibrate', 'm', '--text', 'a', '--gram', '--sequences', '8', '--seed', '3');
+    expect(given).toMatchObject({ sequences: 8, seed: 3, gram: true });
   });
 
   it('is the checked recipe of a preset, with its defaults', async () => {

@@ -203,6 +203,23 @@ describe('doctor for people', () => {
   });
 });
 
+describe('calibrations and the cache for people', () => {
+  it('show inputs by the last parts of their maps, and what was found again', async () => {
+    const lines = await linesOf({}, 'calibrate', 'm', '--text', 'a.txt');
+    expect(lines[1]).toMatch(/^ {4}0 {2}q_proj, k_proj +64 {2}0\.750 +12\.5 +9\.3 +2$/);
+    expect(lines).toContain('Tokens       512: 8 sequences of 64');
+    expect(lines).toContain('Blocks       0 measured, 1 found in the cache');
+  });
+
+  it('show and clear what is kept', async () => {
+    const shown = await linesOf({}, 'cache', 'show');
+    expect(shown[1]).toMatch(/^input-columns +1 +2\.00 KiB$/);
+    expect(shown).toContain('Entries  1, 2.00 KiB of 20.0 GiB');
+    expect((await linesOf({}, 'cache', 'clear'))[0]).toMatch(/^1 entries, 2\.00 KiB, were removed from \//);
+    expect((await linesOf({}, 'cache', 'clear', '--dry-run'))[0]).toMatch(/would be removed/);
+  });
+});
+
 describe('schema for people', () => {
   it('is the JSON Schema of recipes as people write them: what has a default may be missing', async () => {
     const terminal = createFakeTerminal();
