@@ -31,8 +31,13 @@ const TEXT = 'examples/texts/docs.test.txt';
 /** A few seconds' worth. */
 const TEXT_LIMITS = ['--context', '256', '--limit-tokens', '4096'];
 
-/** Lossy: 8 and 4 bits in the format that llama.cpp runs. */
-const GGUF_TYPES = ['Q8_0', 'Q4_K_M'];
+/** Lossy: 8 and 4 bits in the format that llama.cpp runs; with error feedback from what the model's maps are given. */
+const CALIBRATION = ['--method', 'gptq', '--text', 'examples/texts/docs.calibration.txt'];
+const GGUF_FILES = [
+  { title: 'GGUF Q8_0', type: 'Q8_0', file: 'Q8_0.gguf', more: [] },
+  { title: 'GGUF Q4_K_M', type: 'Q4_K_M', file: 'Q4_K_M.gguf', more: [] },
+  { title: 'Q4_K_M by GPTQ', type: 'Q4_K_M', file: 'Q4_K_M-gptq.gguf', more: CALIBRATION },
+];
 
 /** Runs one Lathe command, shows it, and returns its JSON result with the wall time of the whole process. */
 async function lathe(work, ...args) {
@@ -127,11 +132,11 @@ async function runRecipe(work, original, sourceBytes, { title, recipe, folder })
 /** Writes the GGUF files; each with its stored bits. */
 async function exportGguf(work) {
   const exported = [];
-  for (const type of GGUF_TYPES) {
-    const path = join(work, `${type}.gguf`);
-    const result = await lathe(work, 'export', MODEL, '--to', 'gguf', '--type', type, '-o', path);
-    if (result.verified !== true) throw new Stop(`${type}: not verified.`);
-    exported.push({ title: `GGUF ${type}`, path, bits: result.bitsPerWeight, fileBytes: result.fileBytes });
+  for (const { title, type, file, more } of GGUF_FILES) {
+    const path = join(work, file);
+    const result = await lathe(work, 'export', MODEL, '--to', 'gguf', '--type', type, '-o', path, ...more);
+    if (result.verified !== true) throw new Stop(`${title}: not verified.`);
+    exported.push({ title, path, bits: result.bitsPerWeight, fileBytes: result.fileBytes });
   }
   return exported;
 }

@@ -1,10 +1,11 @@
 /** `lathe calibrate` on the sample model, against plain sums in double precision over the same walk. */
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { chooseWindows } from '../../../core/calibration/choose-windows.ts';
 import type { CacheShowResult, CalibrateResult } from '../../../core/contract/calibration-result.ts';
+import type { ExportResult } from '../../../core/contract/export-result.ts';
 import type { InspectResult } from '../../../core/contract/results.ts';
 import type { SerializedError } from '../../../core/errors.ts';
 import { cutWindows } from '../../../core/evaluation/windows.ts';
@@ -193,5 +194,61 @@ describe('lathe calibrate', () => {
     const run = await runLathe(['calibrate', ...args, '--json'], { env: { LATHE_HOME: home } });
     expect(run.json<{ error: SerializedError }>().error).toMatchObject({ code: error });
     expect(run.code).toBe(code);
+  });
+});
+
+describe('lathe export by what maps are given', () => {
+  async function exportAs(type: string, ...more: string[]) {
+    const path = join(home, `${type}${more.join('')}.gguf`.replaceAll('/', '-'));
+    const run = await runLathe(['export', MODEL, '--to', 'gguf', '--type', type, '-o', path, ...more, '--json'], {
+      env: { LATHE_HOME: home },
+    });
+    expect(run.code, run.stderr).toBe(0);
+    return run.json<ExportResult>();
+  }
+
+  async function divergenceOf(path: string): Promise<number> {
+    const args = ['--text', 'examples/texts/docs.test.txt', '--reference', MODEL, '--limit-tokens', '4096', '--json'];
+    const run = await runLathe(['evaluate', path, ...args], { env: { LATHE_HOME: home } });
+    expect(run.code, run.stderr).toBe(0);
+    return run.json<{ klDivergence: { mean: number } }>().klDivergence.mean;
+  }
+
+  it('costs less with importance, and less still with error feedback, at the same size', async () => {
+    const plain = await exportAs('Q3_K_M');
+    const weighted = await exportAs('Q3_K_M', '--text', TEXT);
+    const feedback = await exportAs('Q3_K_M', '--text', TEXT, '--method', 'gptq');
+    expect(weighted.fileBytes).toBe(plain.fileBytes);
+    expect(feedback.fileBytes).toBe(plain.fileBytes);
+    expect(plain).toMatchObject({ method: 'rtn', calibration: null });
+    expect(feedback).toMatchObject({ method: 'gptq', calibration: { texts: [TEXT], sequences: 64, seed: 0 } });
+    const [ofPlain, ofWeighted, ofFeedback] = [
+      await divergenceOf(plain.path),
+      await divergenceOf(weighted.path),
+      await divergenceOf(feedback.path),
+    ];
+    expect(ofWeighted).toBeLessThan(ofPlain);
+    expect(ofFeedback).toBeLessThan(0.8 * ofWeighted);
+    // A layer's output is never further off than by rounding to nearest.
+    const gains = feedback.tensors.flatMap(({ feedbackGain }) => feedbackGain ?? []);
+    expect(gains).toHaveLength(8 * 7);
+    expect(Math.max(...gains)).toBeLessThanOrEqual(1);
+  });
+
+  it('gives the same bytes from the cache', async () => {
+    const first = await exportAs('Q2_K', '--text', TEXT, '--method', 'gptq');
+    const again = await exportAs('Q2_K', '--text', TEXT, '--method', 'gptq', '--threads', '1', '--force');
+    expect(again.sha256).toBe(first.sha256);
+  });
+
+  it.each<[string, string[]]>([
+    ['gptq without a text', ['--method', 'gptq']],
+    ['sequences without a text', ['--sequences', '3']],
+    ['another method', ['--text', TEXT, '--method', 'awq']],
+  ])('refuses %s', async (_, more) => {
+    const output = join(home, 'refused.gguf');
+    const run = await runLathe(['export', MODEL, '--to', 'gguf', '--type', 'Q4_0', '-o', output, ...more, '--json']);
+    expect(run.code).toBe(2);
+    expect(existsSync(output)).toBe(false);
   });
 });
