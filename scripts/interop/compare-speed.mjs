@@ -3,7 +3,7 @@
  * of no token computed; Lathe scores every token over the whole vocabulary.
  */
 import { formatTable } from '../format-table.mjs';
-import { bundleMeasurer, measurePasses } from '../../test/bench/evaluate/measure-models.mjs';
+import { bundleMeasurer, measurePasses } from '../measure-models.mjs';
 import { atLeast } from './goals.mjs';
 import { askLlama, evaluateTokens, exportGguf, SAMPLE, smolLm2Models, textPath } from './sides.mjs';
 

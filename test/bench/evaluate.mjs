@@ -12,7 +12,7 @@ import { basename, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { inRepository, isProgram, runProgram } from '../../scripts/run-command.mjs';
 import { makeLlama } from './evaluate/make-llama.mjs';
-import { bundleMeasurer, measurePasses } from './evaluate/measure-models.mjs';
+import { bundleMeasurer, measurePasses } from '../../scripts/measure-models.mjs';
 import { kernelTable, largeTable, passTable, processTable, splitTable } from './evaluate/evaluation-tables.mjs';
 import { measureVocabulary } from './evaluate/vocabulary-rates.mjs';
 import { writeFigures } from './evaluate/write-figures.mjs';

@@ -54,6 +54,8 @@ export class MeasurementCache {
   readonly limitBytes: number;
   readonly #kernels: Pick<Kernels, 'digestFile' | 'syncFile'>;
   readonly #onDamage: (message: string) => void;
+  /** Names of entries that were found or kept here: whoever did so may read them later. */
+  readonly #used = new Set<string>();
 
   /** @param onDamage told of an entry that was found damaged and removed, as a whole sentence */
   constructor(
@@ -95,6 +97,7 @@ export class MeasurementCache {
     const now = new Date();
     // When it was used last decides which go first; another process may have removed it just now.
     await utimes(headerPath, now, now).catch(() => undefined);
+    this.#used.add(name);
     return new FoundEntry(entry, dataPath);
   }
 
@@ -144,7 +147,8 @@ export class MeasurementCache {
     const entry: CacheEntry = { version: CACHE_VERSION, kind, key: { ...key }, sections, facts, sizeBytes, sha256 };
     await wrapFileErrors('rename', path, () => rename(path, this.#path(name, 'bin')));
     await writeFileDurably(this.#path(name, 'json'), `${JSON.stringify(entry)}\n`);
-    await this.#evict(name);
+    this.#used.add(name);
+    await this.#evict();
   }
 
   /** A path in the cache's folder that nothing has yet, for `keepFile`. */
@@ -212,13 +216,13 @@ export class MeasurementCache {
     return entries;
   }
 
-  /** Removes what was not used for longest until the rest fits; never the newest, and what nobody finished long ago. */
-  async #evict(newest: string): Promise<void> {
+  /** Removes what was not used for longest until the rest fits, never what was used here; and what nobody finished long ago. */
+  async #evict(): Promise<void> {
     const entries = (await this.#list()).sort((a, b) => a.usedMs - b.usedMs);
     let bytes = entries.reduce((sum, entry) => sum + entry.bytes, 0);
     for (const entry of entries) {
       if (bytes <= this.limitBytes) break;
-      if (entry.name === newest) continue;
+      if (this.#used.has(entry.name)) continue;
       await this.#remove(entry.name);
       bytes -= entry.bytes;
     }

@@ -88,7 +88,8 @@ describe('the measurement cache', () => {
     expect((await small.figures())[0]?.entries).toBe(2);
   });
 
-  it('keeps at least the newest, and sweeps what a crash left long ago', async () => {
+  it('never lets go what is in use here, and sweeps what a crash left long ago', async () => {
+    await keep(openCache(1).cache, 7);
     const { cache } = openCache(1);
     await keep(cache, 0);
     const [left, young] = [join(cache.folder, '.0011.tmp'), join(cache.folder, '.0022.tmp')];
@@ -96,7 +97,9 @@ describe('the measurement cache', () => {
     const old = new Date(Date.now() - 2 * 24 * 3600 * 1000);
     utimesSync(left, old, old);
     await keep(cache, 1);
-    expect((await cache.figures())[0]?.entries).toBe(1);
+    expect((await cache.figures())[0]?.entries).toBe(2);
+    expect(await cache.find('figures', { model: 'm', block: 0 })).not.toBeNull();
+    expect(await cache.find('figures', { model: 'm', block: 7 })).toBeNull();
     expect([existsSync(left), existsSync(young)]).toEqual([false, true]);
   });
 

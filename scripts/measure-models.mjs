@@ -1,7 +1,7 @@
 /** Runs `measure-passes.ts` in a process of its own, bundled as the program is. */
-import { bundleProgram } from '../../../scripts/bundle-program.mjs';
-import { inRepository } from '../../../scripts/run-command.mjs';
-import { outputOf } from '../../../scripts/time-process.mjs';
+import { bundleProgram } from './bundle-program.mjs';
+import { inRepository } from './run-command.mjs';
+import { outputOf } from './time-process.mjs';
 
 /** @returns the bundle's path */
 export function bundleMeasurer() {
