@@ -6,6 +6,7 @@ import { summarizeInput } from '../../core/calibration/summarize-input.ts';
 import type { CalibratedText, CalibrateResult } from '../../core/contract/calibration-result.ts';
 import { contentBytes } from '../../core/evaluation/evaluation-memory.ts';
 import { cutWindows } from '../../core/evaluation/windows.ts';
+import { JobError, WorkbenchError } from '../../core/errors.ts';
 import type { Kernels } from '../../core/kernels/kernels.ts';
 import { stopIfAsked } from '../../core/stop-if-asked.ts';
 import { readText } from '../../core/tokenizer/read-text.ts';
@@ -52,11 +53,18 @@ export interface MeasuredModel {
   notes: string[];
 }
 
-/** As `measureInputs`, summed up for people. */
+/**
+ * As `measureInputs`, summed up for people.
+ *
+ * @throws as `measureInputs`; JobError JOB_INTERRUPTED when the signal fires
+ */
 export async function calibrateJob(options: CalibrateOptions, tools: CalibrateTools): Promise<CalibrateResult> {
   const usage = startUsage();
   const { gram, sequenceLength, seed } = options;
-  const { inputs, texts, sequences, blocks, measuredBlocks, memory, notes } = await measureInputs(options, tools);
+  const measured = await measureInputs(options, tools).catch((error: unknown) => {
+    throw toInterrupted(error);
+  });
+  const { inputs, texts, sequences, blocks, measuredBlocks, memory, notes } = measured;
   return {
     schema: 1,
     model: options.model,
@@ -72,6 +80,18 @@ export async function calibrateJob(options: CalibrateOptions, tools: CalibrateTo
     memory,
     notes,
   };
+}
+
+/** Stopped, it can be gone on with by the same command. */
+function toInterrupted(error: unknown): unknown {
+  if (!(error instanceof WorkbenchError) || error.code !== 'JOB_CANCELLED') return error;
+  return new JobError({
+    code: 'JOB_INTERRUPTED',
+    what: 'The calibration was interrupted; the blocks that it has measured are kept.',
+    whatToDo: 'Go on with it by the same command.',
+    retryable: true,
+    cause: error,
+  });
 }
 
 /**
@@ -126,7 +146,7 @@ async function readWindows(
     const { text, bytes } = await readText(path, nodeFileAccess);
     const ids = await encodeInPieces(model.tokenizer, text, { limitTokens: null, signal });
     checkIds(ids, model, facts.vocabularySize);
-    const found = cutWindows(ids, sequenceLength, path);
+    const found = cutWindows(ids, sequenceLength, path, '--sequence-length');
     windows.push(...found);
     texts.push({ text: path, tokens: ids.length, windows: found.length, sizeBytes: bytes.length });
   }

@@ -184,6 +184,20 @@ describe('lathe calibrate', () => {
     );
   });
 
+  it('stops within a block, keeps what it has measured, and goes on by the same command', async () => {
+    const own = mkdtempSync(join(tmpdir(), 'lathe-calibrate-'));
+    const env = { LATHE_HOME: own };
+    const args = ['calibrate', MODEL, '--text', TEXT, '--sequences', '400', '--json', '--events', 'ndjson'];
+    const signals = [{ name: 'SIGINT' as const, after: /"detail":"block 2"/ }];
+    const stopped = await runLathe(args, { env, signals });
+    expect(stopped.json<{ error: SerializedError }>().error).toMatchObject({ code: 'JOB_INTERRUPTED' });
+    expect(stopped.code).toBe(75);
+    const resumed = (await runLathe(args, { env })).json<CalibrateResult>();
+    expect(resumed.cachedBlocks).toBeGreaterThanOrEqual(2);
+    expect(resumed.cachedBlocks + resumed.measuredBlocks).toBe(8);
+    rmSync(own, { recursive: true });
+  });
+
   it.each<[string, string[], number, string]>([
     ['no text', [MODEL], 2, 'USAGE_INVALID_ARGUMENT'],
     ['a text that is not there', [MODEL, '--text', '/nowhere.txt'], 1, 'FILE_NOT_FOUND'],
