@@ -34,6 +34,7 @@ export interface NativeInputStatistics {
   feed(rows: Float32Array, threads: number): void;
   columns(): ColumnStatistics;
   writeGram(range: ByteRange, threads: number, control: CallControl): Promise<void>;
+  close(): void;
 }
 
 export interface Addon {

@@ -143,6 +143,7 @@ function wrap(addon: Addon): QuantizeKernels {
         feed: (rows, threads) => callNow(() => native.feed(rows, threads)),
         columns: () => callNow(() => native.columns()),
         writeGram: (range, options) => call(options, (control) => native.writeGram(range, options.threads, control)),
+        close: () => callNow(() => native.close()),
       };
     },
     attendWindows: ({ softCap, window, ...shape }, { query, key, value }, { cosines, sines }, out, threads) =>

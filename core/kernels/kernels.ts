@@ -203,6 +203,8 @@ export interface InputStatistics {
   columns(): ColumnStatistics;
   /** The Gram matrix of all rows so far, Σ xᵀx: f32 [columns, columns], little-endian, into a range of exactly that size. */
   writeGram(range: ByteRange, options: CallOptions): Promise<void>;
+  /** Frees the memory; to be called once nothing is asked of it any more. */
+  close(): void;
 }
 
 /** Attention over windows of equal length; rows are window after window, position after position. */

@@ -15,6 +15,7 @@ import {
   type CacheEntry,
   type CacheSection,
 } from '../../core/contract/cache-entry.ts';
+import { WorkbenchError } from '../../core/errors.ts';
 import type { Kernels } from '../../core/kernels/kernels.ts';
 import { makeFolders, syncFolder, writeFileDurably } from './durable-files.ts';
 import { wrapFileErrors } from './file-errors.ts';
@@ -181,8 +182,11 @@ export class MeasurementCache {
   }
 
   async #digestOf(path: string) {
-    if ((await stat(path).catch(() => null)) === null) return null;
-    return this.#kernels.digestFile(path, { threads: 1 });
+    return this.#kernels.digestFile(path, { threads: 1 }).catch((error: unknown) => {
+      // Another process may have removed it just now.
+      if (error instanceof WorkbenchError && error.code === 'FILE_NOT_FOUND') return null;
+      throw error;
+    });
   }
 
   /** The header goes first: without it nothing is taken for an entry. */

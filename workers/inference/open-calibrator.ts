@@ -83,13 +83,18 @@ class WalkingCalibrator implements Calibrator {
       input.statistics.feed(rows, this.#threads);
     };
     const listener = measured === 'nothing' ? {} : { onInput: { isWanted: () => true, hear } };
-    await this.#forBatches(async (batch, hidden, pass) => {
-      hidden.set(await pass.walk(batch, { start: { block, hidden }, end: block + 1, ...listener }, signal));
-    });
-    if (withGram && folder !== null) await this.#writeGrams([...inputs.values()], folder, signal);
-    return [...inputs.values()].map(({ maps, size, statistics }) => {
-      return { maps: [...maps], columns: size, ...statistics.columns() };
-    });
+    try {
+      await this.#forBatches(async (batch, hidden, pass) => {
+        hidden.set(await pass.walk(batch, { start: { block, hidden }, end: block + 1, ...listener }, signal));
+      });
+      if (withGram && folder !== null) await this.#writeGrams([...inputs.values()], folder, signal);
+      return [...inputs.values()].map(({ maps, size, statistics }) => {
+        return { maps: [...maps], columns: size, ...statistics.columns() };
+      });
+    } finally {
+      // Gram matrices of the next block would come on top.
+      for (const { statistics } of inputs.values()) statistics.close();
+    }
   }
 
   async close(): Promise<void> {
