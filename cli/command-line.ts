@@ -104,6 +104,7 @@ interface ExportFlags extends CalibrationFlags {
   output: string;
   type: GgufMix;
   method?: 'rtn' | 'gptq';
+  imatrix?: string;
   tokenizer: boolean;
 }
 
@@ -234,6 +235,7 @@ function defineCommands(program: Command, onParsed: (invocation: Invocation) => 
       'with a text: rtn (weighted rounding, the default), or gptq (error feedback)',
       (text) => parseChoice(text, '--method', ['rtn', 'gptq']),
     )
+    .option('--imatrix <file>', "in place of a text: llama.cpp's importance matrix, in GGUF")
     .option('--no-tokenizer', 'leave the tokenizer away, where GGUF cannot hold it')
     .action((model: string, options: ExportFlags) => {
       const calibration = chooseCalibration(options);
@@ -241,12 +243,17 @@ function defineCommands(program: Command, onParsed: (invocation: Invocation) => 
       if (method === 'gptq' && calibration === null) {
         throw invalidArgument('--method gptq needs a calibration text.', 'Add --text FILE.');
       }
+      const imatrix = options.imatrix === undefined ? null : checkPath(options.imatrix, '--imatrix');
+      if (imatrix !== null && calibration !== null) {
+        throw invalidArgument('Both --text and --imatrix were given.', 'Write one of them.');
+      }
       onParsed({
         command: 'export',
         model: checkModel(model),
         output: checkGgufPath(options.output),
         type: options.type,
         calibration,
+        imatrix,
         method,
         hasTokenizer: options.tokenizer,
         force: isSet('force'),

@@ -59,6 +59,8 @@ export interface ExportInvocation {
   type: GgufMix;
   /** Null: without. */
   calibration: CalibrationChoice | null;
+  /** In its place; null: none. */
+  imatrix: string | null;
   method: 'rtn' | 'gptq';
   hasTokenizer: boolean;
   force: boolean;

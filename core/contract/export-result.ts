@@ -34,6 +34,8 @@ export interface ExportResult {
   method: 'rtn' | 'gptq';
   /** Null: without. */
   calibration: ExportCalibration | null;
+  /** The importance matrix that was taken instead; null: none. What it does not tell of itself is null. */
+  imatrix: { file: string; datasets: string[]; chunks: number | null; chunkSize: number | null } | null;
   /** Absolute. */
   path: string;
   parameters: number;

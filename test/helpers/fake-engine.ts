@@ -139,6 +139,7 @@ export const EXPORTED: ExportResult = {
   format: 'gguf',
   method: 'rtn',
   calibration: null,
+  imatrix: null,
   type: 'Q4_K_M',
   path: '/out/model.gguf',
   parameters: 2304,

@@ -59,6 +59,8 @@ export interface ExportGgufOptions extends JobOptions {
   type: GgufMix;
   /** What the model is shown first; null: nothing, all columns count alike. */
   calibration: Pick<CalibrateOptions, 'texts' | 'sequences' | 'sequenceLength' | 'seed'> | null;
+  /** An importance matrix of llama.cpp's, in place of a calibration; null: none. */
+  imatrix: string | null;
   /** Rounding to nearest, or with error feedback from column to column, which needs a calibration. */
   method: 'rtn' | 'gptq';
   /** Without a tokenizer llama.cpp does not load the file. */

@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import type { ExportResult } from '../../core/contract/export-result.ts';
 import { NumericsError, UsageError } from '../../core/errors.ts';
 import { isPlainType } from '../../core/formats/gguf/ggml-types.ts';
-import type { ByteRange, FloatDtype } from '../../core/kernels/kernels.ts';
+import type { FloatDtype, GgmlType } from '../../core/kernels/kernels.ts';
 import type { GptqFigures, QuantizeFigures, QuantizeKernels } from '../../core/kernels/quantize-kernels.ts';
 import {
   planGgufExport,
@@ -14,14 +14,14 @@ import { quoted } from '../../core/quoted.ts';
 import type { Demand } from '../../core/scheduling/resource-pool.ts';
 import type { Tokenizer } from '../../core/tokenizer/tokenizer.ts';
 import { bitsPerWeight } from '../../core/units.ts';
-import type { CalibrateOptions, ExportGgufOptions } from '../engine/job-options.ts';
+import type { ExportGgufOptions } from '../engine/job-options.ts';
 import { poolOf, withLease } from '../engine/job-scheduling.ts';
 import { jobDemand } from '../engine/memory-limit.ts';
 import { nodeOutputFiles } from '../engine/node-output-files.ts';
 import { refuseExistingFile, writeOutputFile } from '../engine/output-file.ts';
 import { startUsage } from '../engine/process-usage.ts';
 import { createProgressTracker, type ProgressTracker } from '../engine/progress-tracker.ts';
-import type { BlockInput, MeasuredModel } from './calibrate-job.ts';
+import { importanceFor, type ExportImportance, type MeasureInputs, type TensorInput } from './export-importance.ts';
 import { readExportedTokenizer } from './exported-tokenizer.ts';
 import { openSource } from './open-source.ts';
 import { verifyExportedGguf } from './verify-exported-gguf.ts';
@@ -37,7 +37,7 @@ import { verifyExportedGguf } from './verify-exported-gguf.ts';
 export async function exportGgufJob(
   options: ExportGgufOptions,
   kernels: QuantizeKernels,
-  measure: (options: CalibrateOptions) => Promise<MeasuredModel>,
+  measure: MeasureInputs,
 ): Promise<ExportResult> {
   const usage = startUsage();
   const { type, method, force, onEvent, signal } = options;
@@ -54,11 +54,12 @@ export async function exportGgufJob(
     mix: type,
     name: nameOf(model.root),
     tokenizer: source?.keys ?? null,
-    hasImportance: options.calibration !== null,
+    hasImportance: options.calibration !== null || options.imatrix !== null,
   });
   for (const message of plan.notes) onEvent({ event: 'note', message });
-  const measured = await measureFor(options, threads, measure);
-  const inputs = inputsByTensor(measured?.inputs ?? []);
+  const importance = await importanceFor(options, plan, threads, measure);
+  for (const message of importance.notes) onEvent({ event: 'note', message });
+  const { inputs } = importance;
   const tracker = createProgressTracker(threads, signal, onEvent);
   tracker.expect(sumOf(plan.tensors, sourceBytes) + sumOf(plan.tensors, ({ sizeBytes }) => sizeBytes));
   const written = await withLease(options, pool, demand, 'this job', () =>
@@ -67,7 +68,7 @@ export async function exportGgufJob(
     ),
   );
   tracker.finish();
-  return { ...describe(plan, written, model, options, output, measured), ...(await usage()) };
+  return { ...describe(plan, written, model, options, output, importance), ...(await usage()) };
 }
 
 interface WritingParts {
@@ -77,8 +78,8 @@ interface WritingParts {
   tokenizer: Tokenizer | null;
   kernels: QuantizeKernels;
   tracker: ProgressTracker;
-  /** What each linear map is given, by its tensor; empty without calibration. */
-  inputs: ReadonlyMap<string, BlockInput>;
+  /** What each linear map is given, by its tensor; empty: all columns count alike. */
+  inputs: ReadonlyMap<string, TensorInput>;
   method: ExportGgufOptions['method'];
 }
 
@@ -117,6 +118,14 @@ async function writeAndVerify(parts: WritingParts): Promise<Written> {
   return { quantized, sha256 };
 }
 
+/**
+ * With two and three bits large weights decide what a layer makes of its input; with more, weighting them costs more than it
+ * gives (measured on both sample models, docs/methods/quantization.md).
+ */
+function spreadOf(type: GgmlType): number | null {
+  return type === 'Q2_K' || type === 'Q3_K' ? 2 : null;
+}
+
 type Answer = { figures: QuantizeFigures; feedback?: GptqFigures } | { refusal: string };
 
 /** Damping of the Gram matrix, as GPTQ's authors take it. */
@@ -129,9 +138,13 @@ async function quantize(
 ): Promise<Quantized> {
   const { canonicalName, type, source } = tensor;
   const input = isPlainType(type) ? undefined : inputs.get(canonicalName);
-  const format = { type, importance: input === undefined ? null : importanceOf(input), magnitudeSpread: null };
+  const format = {
+    type,
+    importance: input?.importance ?? null,
+    magnitudeSpread: input === undefined ? null : spreadOf(type),
+  };
   const target = { kind: 'write' as const, ranges: [range] };
-  const gram = method === 'gptq' ? gramOf(input) : null;
+  const gram = method === 'gptq' ? (input?.gram ?? null) : null;
   const call = tracker.call();
   const answer: Answer = await (
     gram === null
@@ -147,30 +160,6 @@ async function quantize(
     where: { tensor: canonicalName },
     whatToDo: 'Export it as BF16 or F32.',
   });
-}
-
-/** The mean square of each column. */
-function importanceOf({ statistics: { squares, rows } }: BlockInput): Float32Array {
-  return Float32Array.from(squares, (sum) => sum / rows);
-}
-
-function gramOf(input: BlockInput | undefined): ByteRange | null {
-  if (input?.gram === undefined || input.gram === null) return null;
-  return { ...input.gram, offsetBytes: 0 };
-}
-
-function measureFor(
-  { model, calibration, method, memoryLimitBytes, signal, onEvent }: ExportGgufOptions,
-  threads: number,
-  measure: (options: CalibrateOptions) => Promise<MeasuredModel>,
-): Promise<MeasuredModel | null> {
-  if (calibration === null) return Promise.resolve(null);
-  const gram = method === 'gptq';
-  return measure({ model, ...calibration, gram, threads, memoryLimitBytes, signal, onEvent });
-}
-
-function inputsByTensor(inputs: readonly BlockInput[]): ReadonlyMap<string, BlockInput> {
-  return new Map(inputs.flatMap((input) => input.maps.map((map) => [`${map}.weight`, input] as const)));
 }
 
 /** Native memory of error feedback, for each number of the Gram matrix. */
@@ -209,9 +198,9 @@ function describe(
   { tensors, tables, file, notes }: GgufExportPlan,
   { quantized, sha256 }: Written,
   model: SafetensorsModel,
-  { type, method, calibration }: ExportGgufOptions,
+  { type, method }: ExportGgufOptions,
   path: string,
-  measured: MeasuredModel | null,
+  { calibration, imatrix, notes: ofImportance }: ExportImportance,
 ): Omit<ExportResult, 'seconds' | 'cpuSeconds' | 'peakRssBytes'> {
   const blocks = tensors.filter(({ isBlockMatrix }) => isBlockMatrix);
   const tensorBytes = sumOf(tensors, ({ sizeBytes }) => sizeBytes);
@@ -221,7 +210,8 @@ function describe(
     format: 'gguf',
     type,
     method,
-    calibration: calibration && { ...calibration, texts: [...calibration.texts], sequences: measured?.sequences ?? 0 },
+    calibration,
+    imatrix,
     path,
     parameters: weights,
     storedBytes: tensorBytes + sumOf(tables, ({ bytes }) => bytes.length),
@@ -249,7 +239,7 @@ function describe(
         ...(feedback === null ? {} : { feedbackGain: gainOf(feedback) }),
       };
     }),
-    notes: [...notes, ...(measured?.notes ?? [])],
+    notes: [...notes, ...ofImportance],
     verified: true,
   };
 }

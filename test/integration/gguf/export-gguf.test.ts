@@ -14,7 +14,7 @@ const place = useWorkplace();
 
 function options(type: GgufMix, parts: Partial<ExportGgufOptions> = {}): ExportGgufOptions {
   const output = place().at('model.gguf');
-  const plain = { calibration: null, method: 'rtn' as const, hasTokenizer: true, force: false };
+  const plain = { calibration: null, imatrix: null, method: 'rtn' as const, hasTokenizer: true, force: false };
   return { ...place().options(), model: SAMPLE_MODEL, output, type, ...plain, ...parts };
 }
 

@@ -200,6 +200,18 @@ describe('parsing the command line', () => {
     ],
     [['inspect', 'm', '--text', 'a'], 'USAGE_INVALID_ARGUMENT', '--text means nothing', '--statistics'],
     [['calibrate', 'm'], 'USAGE_INVALID_ARGUMENT', 'needs a text', '--text FILE'],
+    [
+      ['export', 'm', '--to', 'gguf', '--type', 'Q4_0', '-o', 'o.gguf', '--text', 'a', '--imatrix', 'b'],
+      'USAGE_INVALID_ARGUMENT',
+      'Both --text and --imatrix',
+      'one of them',
+    ],
+    [
+      ['export', 'm', '--to', 'gguf', '--type', 'Q4_0', '-o', 'o.gguf', '--imatrix', 'b', '--method', 'gptq'],
+      'USAGE_INVALID_ARGUMENT',
+      '--method gptq needs a calibration text',
+      '--text FILE',
+    ],
     [['verify', 'd', '--dry-run'], 'USAGE_INVALID_ARGUMENT', '--dry-run means nothing', 'compress'],
     [['restore', 'm', '-o', 'o', '--dry-run'], 'USAGE_INVALID_ARGUMENT', '--dry-run is not supported', 'compress'],
     [['restore', 'm'], 'USAGE_INVALID_ARGUMENT', '--output <dir>" is missing', 'lathe restore --help'],
