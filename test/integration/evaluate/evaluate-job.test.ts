@@ -2,6 +2,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { EvaluateResult } from '../../../core/contract/evaluation-result.ts';
+import { ResourcePool } from '../../../core/scheduling/resource-pool.ts';
 import { errorOf } from '../../helpers/error-of.ts';
 import { readTokenFile } from '../../helpers/read-token-file.ts';
 import { ALPHABET, fakeScorers, letters, tokenizerJson, useEvaluationPlace } from './evaluation-fixture.ts';
@@ -257,4 +258,30 @@ test('texts that share paragraphs are told so', async () => {
     expect.stringMatching(/two\.txt" shares text with ".*one\.txt": 1 paragraph, [45]\d\.\d\d % of it/),
   ]);
   expect((await place().evaluate({ texts: [one] })).notes).toEqual([]);
+});
+
+test('evaluations of one queue wait for each other where memory does not suffice for both', async () => {
+  place().writeModel('a');
+  const text = place().write('text.txt', letters(200));
+  const order: string[] = [];
+  const pool = new ResourcePool({ threads: 2, memoryBytes: 1.5 * 2 ** 30 });
+  const jobs = ['one', 'two'].map((name, rank) => {
+    const control = {
+      signal: new AbortController().signal,
+      rank: () => [rank],
+      isPaused: () => false,
+      whenGoing: () => Promise.resolve(),
+    };
+    // Slow enough for the other one to come in between, if it may.
+    const onScore = async () => {
+      order.push(name);
+      await new Promise((proceed) => setTimeout(proceed, 10));
+    };
+    const scorers = fakeScorers({ leastBytes: 2 ** 30, onScore });
+    return place().evaluate({ texts: [text], memoryLimitBytes: 2 ** 31, scheduling: { pool, control } }, scorers);
+  });
+  await Promise.all(jobs);
+  expect(order.length).toBeGreaterThan(10);
+  // Whichever asked first.
+  expect(order.filter((name, at) => at > 0 && name !== order[at - 1])).toHaveLength(1);
 });

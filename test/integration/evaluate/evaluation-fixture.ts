@@ -51,7 +51,7 @@ interface FakeScorerOptions {
   /** Of the memory, what they say that they take. */
   leastBytes?: number;
   /** Called before each batch. */
-  onScore?: (sequencesBefore: number) => void;
+  onScore?: (sequencesBefore: number) => void | Promise<void>;
 }
 
 /** Scorers whose models are told apart by the first letter of their folders' names, and by their noise. */
@@ -81,8 +81,8 @@ export function fakeScorers({ facts = {}, batch = 3, leastBytes = 1, onScore }: 
           return Promise.resolve({ limitBytes, peakMemoryBytes: leastBytes, leastMemoryBytes: leastBytes });
         },
         batchSize: () => Promise.resolve(batch),
-        score(sequences, signal) {
-          onScore?.(fakes.sequences);
+        async score(sequences, signal) {
+          await onScore?.(fakes.sequences);
           signal.throwIfAborted();
           fakes.sequences += sequences.length;
           return scoreSequences(sequences, { ...passes, kernels, threads, maxLogitsBytes: 1 << 20 }, signal);
