@@ -36,6 +36,7 @@ const EXIT_BY_CODE = {
   BATCH_UNKNOWN_KEY: EXIT.usage,
   BATCH_INVALID_VALUE: EXIT.usage,
   BATCH_JOBS_FAILED: EXIT.failed,
+  CACHE_ENTRY_LOST: EXIT.failed,
   ALLOCATION_BUDGET_TOO_SMALL: EXIT.usage,
   JOB_RESUME_MISMATCH: EXIT.usage,
   // Input files: bad for ever, trying again does not help.

@@ -23,7 +23,13 @@ export function calibrationBytes({ blocks, hiddenSize }: DecoderDescription, sha
     const widths = [hiddenSize, attention.output.inFeatures, innerMaps(mlp)[0]?.inFeatures ?? 0, mlp.down.inFeatures];
     return widths.reduce((sum, width) => sum + width * (COLUMN_BYTES + (shape.withGram ? PAIR_BYTES * width : 0)), 0);
   });
-  return hidden + Math.max(0, ...statistics);
+  // Rows that are not added yet are, for the file, to a copy of the largest matrix.
+  const widest = Math.max(
+    0,
+    ...blocks.map(({ attention, mlp }) => Math.max(attention.output.inFeatures, mlp.down.inFeatures)),
+  );
+  const copy = shape.withGram ? PAIR_BYTES * Math.max(widest, hiddenSize) ** 2 : 0;
+  return hidden + Math.max(0, ...statistics) + copy;
 }
 
 /**

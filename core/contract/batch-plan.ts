@@ -2,6 +2,9 @@ import { UsageError } from '../errors.ts';
 import { quoted } from '../quoted.ts';
 import type { Recipe } from './recipe.ts';
 
+/** Of one batch. */
+const MAX_JOBS = 1000;
+
 /** A recipe file that a batch names, read and checked. */
 export interface NamedRecipe {
   file: string;
@@ -22,9 +25,10 @@ export interface PlannedJob {
  *
  * @param models absolute paths
  * @param output absolute
- * @throws UsageError USAGE_INVALID_ARGUMENT where two of them would have the same output
+ * @throws UsageError BATCH_INVALID_VALUE for more than 1,000 jobs; USAGE_INVALID_ARGUMENT where two of them would have the same output
  */
 export function planBatch(models: readonly string[], recipes: readonly NamedRecipe[], output: string): PlannedJob[] {
+  if (models.length * recipes.length > MAX_JOBS) throw tooMany(models.length * recipes.length, output);
   const taken = new Map<string, PlannedJob>();
   const jobs = models.flatMap((model) =>
     recipes.map(({ file, recipe }): PlannedJob => {
@@ -40,6 +44,15 @@ export function planBatch(models: readonly string[], recipes: readonly NamedReci
     taken.set(key, job);
   }
   return jobs;
+}
+
+function tooMany(jobs: number, output: string): UsageError {
+  return new UsageError({
+    code: 'BATCH_INVALID_VALUE',
+    what: `The batch has ${jobs} jobs, every recipe on every model; ${MAX_JOBS} are possible.`,
+    where: { file: output },
+    whatToDo: 'Divide it into several batches.',
+  });
 }
 
 function sameOutput(one: PlannedJob, other: PlannedJob): UsageError {

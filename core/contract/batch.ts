@@ -4,7 +4,7 @@ import { parseDocument } from './parse-document.ts';
 
 /** Room for 10,000 models; a larger file is something else given by mistake. */
 export const MAX_BATCH_BYTES = 512 << 10;
-/** Jobs of a batch: models times recipes. */
+/** Models, and recipes; of their product see `planBatch`. */
 const MAX_NAMES = 1000;
 /** More at once would only wait for one another. */
 const MAX_CONCURRENCY = 64;

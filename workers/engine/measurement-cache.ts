@@ -26,6 +26,10 @@ const MAX_HEADER_BYTES = 1 << 20;
 export const DEFAULT_CACHE_BYTES = 20 * 2 ** 30;
 /** A temporary file that nobody has written to for so long belongs to nobody. */
 const ABANDONED_MS = 24 * 3600 * 1000;
+/** A job of another process that found an entry may still be about to read it. */
+const IN_USE_MS = 3600 * 1000;
+const ENTRY_FILE = /^[0-9a-f]{64}\.(json|bin)$/;
+const TEMPORARY_FILE = /^\.[0-9a-f]{16}\.tmp$/;
 
 /** All that a measurement depends on: what, of which version, on which bytes. */
 export type CacheKey = Readonly<Record<string, string | number | boolean>>;
@@ -126,8 +130,13 @@ export class MeasurementCache {
     );
     await this.#prepare();
     const temporary = await this.temporaryPath();
-    await writeFileDurably(temporary, data);
-    await this.keepFile(kind, key, facts, sections, temporary);
+    try {
+      await writeFileDurably(temporary, data);
+      await this.keepFile(kind, key, facts, sections, temporary);
+    } catch (error) {
+      await rm(temporary, { force: true }).catch(() => undefined);
+      throw error;
+    }
   }
 
   /**
@@ -149,7 +158,11 @@ export class MeasurementCache {
     await wrapFileErrors('rename', path, () => rename(path, this.#path(name, 'bin')));
     await writeFileDurably(this.#path(name, 'json'), `${JSON.stringify(entry)}\n`);
     this.#used.add(name);
-    await this.#evict();
+    await this.#evict().catch((error: unknown) => {
+      // What was measured is kept; that the rest could not be swept is no reason to stop.
+      if (!(error instanceof WorkbenchError)) throw error;
+      this.#onDamage(`The measurement cache could not be swept. ${error.what}`);
+    });
   }
 
   /** A path in the cache's folder that nothing has yet, for `keepFile`. */
@@ -168,9 +181,12 @@ export class MeasurementCache {
     return [...kinds.values()].sort((a, b) => (a.kind < b.kind ? -1 : 1));
   }
 
-  /** Removes all entries, and files that crashed processes left. */
+  /** Removes all entries, and what crashed processes left; nothing else that lies in the folder. */
   async clear(): Promise<void> {
-    for (const name of await this.#names()) await rm(join(this.folder, name), { force: true, recursive: true });
+    for (const file of await this.#files()) {
+      const isEntry = ENTRY_FILE.test(file);
+      if (isEntry || (await this.#isAbandoned(file))) await this.#removeFile(file);
+    }
   }
 
   #path(name: string, ending: 'json' | 'bin'): string {
@@ -181,32 +197,47 @@ export class MeasurementCache {
     await wrapFileErrors('make', this.folder, () => makeFolders(this.folder));
   }
 
-  async #digestOf(path: string) {
-    return this.#kernels.digestFile(path, { threads: 1 }).catch((error: unknown) => {
-      // Another process may have removed it just now.
-      if (error instanceof WorkbenchError && error.code === 'FILE_NOT_FOUND') return null;
-      throw error;
-    });
+  #digestOf(path: string) {
+    return orGone(() => this.#kernels.digestFile(path, { threads: 1 }));
   }
 
   /** The header goes first: without it nothing is taken for an entry. */
   async #remove(name: string): Promise<void> {
-    await rm(this.#path(name, 'json'), { force: true });
-    await rm(this.#path(name, 'bin'), { force: true });
-    await syncFolder(this.folder);
+    await this.#removeFile(`${name}.json`);
+    await this.#removeFile(`${name}.bin`);
+    await wrapFileErrors('sync', this.folder, () => syncFolder(this.folder));
   }
 
-  async #names(): Promise<string[]> {
-    return readdir(this.folder).catch((error: unknown) => {
-      if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return [];
-      throw error;
+  async #removeFile(file: string): Promise<void> {
+    const path = join(this.folder, file);
+    await wrapFileErrors('remove', path, () => rm(path, { force: true, recursive: true }));
+  }
+
+  async #files(): Promise<string[]> {
+    return wrapFileErrors('list', this.folder, async () => {
+      try {
+        return await readdir(this.folder);
+      } catch (error) {
+        if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return [];
+        throw error;
+      }
     });
+  }
+
+  /** A temporary file, or numbers without a header, that nobody has written to for long. */
+  async #isAbandoned(file: string): Promise<boolean> {
+    const isOrphan = ENTRY_FILE.test(file) && file.endsWith('.bin');
+    if (!isOrphan && !TEMPORARY_FILE.test(file)) return false;
+    if (isOrphan && (await stat(join(this.folder, file.replace(/bin$/, 'json'))).catch(() => null)) !== null)
+      return false;
+    const facts = await stat(join(this.folder, file)).catch(() => null);
+    return facts !== null && Date.now() - facts.mtimeMs > ABANDONED_MS;
   }
 
   async #list(): Promise<StoredEntry[]> {
     const entries: StoredEntry[] = [];
-    for (const file of await this.#names()) {
-      if (!/^[0-9a-f]{64}\.json$/.test(file)) continue;
+    for (const file of await this.#files()) {
+      if (!ENTRY_FILE.test(file) || !file.endsWith('.json')) continue;
       const name = file.slice(0, -'.json'.length);
       const [facts, data] = await Promise.all([
         stat(this.#path(name, 'json')).catch(() => null),
@@ -220,23 +251,23 @@ export class MeasurementCache {
     return entries;
   }
 
-  /** Removes what was not used for longest until the rest fits, never what was used here; and what nobody finished long ago. */
+  /**
+   * Removes what was not used for longest until the rest fits, never what was used here, nor anywhere within the hour; and
+   * what nobody finished long ago.
+   */
   async #evict(): Promise<void> {
     const entries = (await this.#list()).sort((a, b) => a.usedMs - b.usedMs);
     let bytes = entries.reduce((sum, entry) => sum + entry.bytes, 0);
-    for (const entry of entries) {
+    for (const { name, bytes: freed } of entries) {
       if (bytes <= this.limitBytes) break;
-      if (this.#used.has(entry.name)) continue;
-      await this.#remove(entry.name);
-      bytes -= entry.bytes;
+      if (this.#used.has(name)) continue;
+      // It may have been used since it was listed.
+      const facts = await stat(this.#path(name, 'json')).catch(() => null);
+      if (facts === null || Date.now() - facts.mtimeMs < IN_USE_MS) continue;
+      await this.#remove(name);
+      bytes -= freed;
     }
-    for (const file of await this.#names()) {
-      if (!file.endsWith('.tmp')) continue;
-      const facts = await stat(join(this.folder, file)).catch(() => null);
-      if (facts !== null && Date.now() - facts.mtimeMs > ABANDONED_MS) {
-        await rm(join(this.folder, file), { force: true, recursive: true });
-      }
-    }
+    for (const file of await this.#files()) if (await this.#isAbandoned(file)) await this.#removeFile(file);
   }
 }
 
@@ -253,9 +284,10 @@ export class FoundEntry {
     this.dataPath = dataPath;
   }
 
-  /** All sections' numbers, by name. */
-  async read(): Promise<Map<string, Float64Array | Float32Array>> {
-    const data = await wrapFileErrors('read', this.dataPath, () => readFile(this.dataPath));
+  /** All sections' numbers, by name; null where another process has removed the entry just now. */
+  async read(): Promise<Map<string, Float64Array | Float32Array> | null> {
+    const data = await orGone(() => wrapFileErrors('read', this.dataPath, () => readFile(this.dataPath)));
+    if (data === null) return null;
     return new Map(
       this.sections.map((section) => {
         const { name, dtype, offsetBytes } = section;
@@ -277,6 +309,16 @@ async function readHeader(path: string): Promise<CacheEntry | 'damaged' | null> 
   const facts = await stat(path).catch(() => null);
   if (facts === null) return null;
   if (!facts.isFile() || facts.size > MAX_HEADER_BYTES) return 'damaged';
-  const text = await wrapFileErrors('read', path, () => readFile(path, 'utf8'));
-  return parseCacheEntry(text) ?? 'damaged';
+  const text = await orGone(() => wrapFileErrors('read', path, () => readFile(path, 'utf8')));
+  return text === null ? null : (parseCacheEntry(text) ?? 'damaged');
+}
+
+/** Null where another process has removed the file just now. */
+async function orGone<Result>(read: () => Promise<Result>): Promise<Result | null> {
+  try {
+    return await read();
+  } catch (error) {
+    if (error instanceof WorkbenchError && error.code === 'FILE_NOT_FOUND') return null;
+    throw error;
+  }
 }

@@ -6,7 +6,7 @@ import { summarizeInput } from '../../core/calibration/summarize-input.ts';
 import type { CalibratedText, CalibrateResult } from '../../core/contract/calibration-result.ts';
 import { contentBytes } from '../../core/evaluation/evaluation-memory.ts';
 import { cutWindows } from '../../core/evaluation/windows.ts';
-import { JobError, WorkbenchError } from '../../core/errors.ts';
+import { JobError, ResourceError, WorkbenchError } from '../../core/errors.ts';
 import type { Kernels } from '../../core/kernels/kernels.ts';
 import { stopIfAsked } from '../../core/stop-if-asked.ts';
 import { readText } from '../../core/tokenizer/read-text.ts';
@@ -60,7 +60,7 @@ export interface MeasuredModel {
  */
 export async function calibrateJob(options: CalibrateOptions, tools: CalibrateTools): Promise<CalibrateResult> {
   const usage = startUsage();
-  const { gram, sequenceLength, seed } = options;
+  const { sequenceLength, seed } = options;
   const measured = await measureInputs(options, tools).catch((error: unknown) => {
     throw toInterrupted(error);
   });
@@ -72,7 +72,7 @@ export async function calibrateJob(options: CalibrateOptions, tools: CalibrateTo
     ...{ sequences, sequenceLength, seed, tokens: sequences * sequenceLength },
     inputs: inputs.map((input) => {
       const { block, cached } = input;
-      return { block, ...summarizeInput(input), hasGram: gram, cached };
+      return { block, ...summarizeInput(input), hasGram: input.gram !== null, cached };
     }),
     measuredBlocks,
     cachedBlocks: blocks - measuredBlocks,
@@ -247,11 +247,24 @@ class CachedWalk {
       this.#at = block + 1;
       const grams = folder === null ? null : measured.map((_, index) => join(folder, `${index}.gram`));
       await keepInputs(cache, fingerprint, block, measured, grams);
-      // Where Gram matrices lie now; with columns alone all is at hand.
-      const kept = grams === null ? null : await findInputs(cache, fingerprint, block, true);
-      return kept ?? measured.map(({ maps, columns, ...statistics }) => ({ maps, columns, statistics, gram: null }));
+      if (grams !== null) {
+        const kept = await findInputs(cache, fingerprint, block, true);
+        if (kept === null) throw lostEntry(block);
+        return kept;
+      }
+      return measured.map(({ maps, columns, ...statistics }) => ({ maps, columns, statistics, gram: null }));
     } finally {
       if (folder !== null) await rm(folder, { recursive: true, force: true });
     }
   }
+}
+
+/** Never gone on without: error feedback would silently become plain rounding. */
+function lostEntry(block: number): ResourceError {
+  return new ResourceError({
+    code: 'CACHE_ENTRY_LOST',
+    what: `The Gram matrices of block ${block} were gone from the measurement cache right after they were written.`,
+    whatToDo: 'Run it again while nothing else clears the cache; the other blocks are kept.',
+    retryable: true,
+  });
 }

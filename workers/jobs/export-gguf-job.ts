@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import type { ExportResult } from '../../core/contract/export-result.ts';
-import { NumericsError, UsageError } from '../../core/errors.ts';
+import { KernelError, NumericsError, UsageError } from '../../core/errors.ts';
 import { isPlainType } from '../../core/formats/gguf/ggml-types.ts';
 import type { FloatDtype, GgmlType } from '../../core/kernels/kernels.ts';
 import type { GptqFigures, QuantizeFigures, QuantizeKernels } from '../../core/kernels/quantize-kernels.ts';
@@ -58,7 +58,6 @@ export async function exportGgufJob(
   });
   for (const message of plan.notes) onEvent({ event: 'note', message });
   const importance = await importanceFor(options, plan, threads, measure);
-  for (const message of importance.notes) onEvent({ event: 'note', message });
   const { inputs } = importance;
   const tracker = createProgressTracker(threads, signal, onEvent);
   tracker.expect(sumOf(plan.tensors, sourceBytes) + sumOf(plan.tensors, ({ sizeBytes }) => sizeBytes));
@@ -145,6 +144,7 @@ async function quantize(
   };
   const target = { kind: 'write' as const, ranges: [range] };
   const gram = method === 'gptq' ? (input?.gram ?? null) : null;
+  if (method === 'gptq' && input !== undefined && gram === null) throw withoutGram(canonicalName);
   const call = tracker.call();
   const answer: Answer = await (
     gram === null
@@ -169,6 +169,15 @@ function withFeedback(demand: Demand, { method }: ExportGgufOptions, { tensors }
   if (method !== 'gptq') return demand;
   const widest = tensors.reduce((most, { shape }) => (shape.length > 1 ? Math.max(most, shape[1] ?? 0) : most), 0);
   return { ...demand, memoryBytes: (threads) => demand.memoryBytes(threads) + FEEDBACK_BYTES * widest * widest };
+}
+
+function withoutGram(tensor: string): KernelError {
+  return new KernelError({
+    code: 'BUG_UNEXPECTED',
+    what: `Tensor ${quoted(tensor)} was to be quantized by GPTQ, but it has no Gram matrix.`,
+    where: { tensor },
+    whatToDo: 'This is a fault in Lathe: please report it.',
+  });
 }
 
 /** The kernel knows a place within the tensor, not the tensor. */

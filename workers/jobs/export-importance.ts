@@ -40,7 +40,11 @@ export async function importanceFor(
   threads: number,
   measure: MeasureInputs,
 ): Promise<ExportImportance> {
-  if (options.imatrix !== null) return fromImatrix(options.imatrix, plan);
+  if (options.imatrix !== null) {
+    const importance = await fromImatrix(options.imatrix, plan);
+    for (const message of importance.notes) options.onEvent({ event: 'note', message });
+    return importance;
+  }
   if (options.calibration !== null) return fromCalibration(options, options.calibration, threads, measure);
   return { inputs: new Map(), calibration: null, imatrix: null, notes: [] };
 }

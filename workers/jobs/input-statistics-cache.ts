@@ -1,5 +1,6 @@
 /** Statistics of linear maps' inputs as the measurement cache holds them: one entry a block, and one a Gram matrix. */
 import { createHash } from 'node:crypto';
+import { isRecord } from '../../core/is-record.ts';
 import type { ColumnStatistics, Kernels } from '../../core/kernels/kernels.ts';
 import type { OpenedModel } from '../../core/model/open-model.ts';
 import type { CacheKey, FoundEntry, MeasurementCache } from '../engine/measurement-cache.ts';
@@ -73,21 +74,27 @@ export async function findInputs(
   return inputs;
 }
 
+/** Null for an entry that is not what `keepInputs` writes. */
 async function toInputs(entry: FoundEntry): Promise<KnownInput[] | null> {
   const { inputs } = entry.facts;
-  if (!Array.isArray(inputs)) return null;
   const numbers = await entry.read();
-  return (inputs as { maps: string[]; columns: number; rows: number }[]).map(({ maps, columns, rows }, index) => ({
-    maps,
-    columns,
-    statistics: {
-      rows,
-      sums: numbers.get(`${index}.sums`) as Float64Array,
-      squares: numbers.get(`${index}.squares`) as Float64Array,
-      greatest: numbers.get(`${index}.greatest`) as Float32Array,
-    },
-    gram: null,
-  }));
+  if (!Array.isArray(inputs) || numbers === null) return null;
+  const known: KnownInput[] = [];
+  for (const [index, input] of (inputs as unknown[]).entries()) {
+    const [sums, squares, greatest] = ['sums', 'squares', 'greatest'].map((name) => numbers.get(`${index}.${name}`));
+    if (!isInputFacts(input) || !(sums instanceof Float64Array) || !(squares instanceof Float64Array)) return null;
+    if (!(greatest instanceof Float32Array)) return null;
+    const { maps, columns, rows } = input;
+    if ([sums, squares, greatest].some(({ length }) => length !== columns)) return null;
+    known.push({ maps, columns, statistics: { rows, sums, squares, greatest }, gram: null });
+  }
+  return known;
+}
+
+function isInputFacts(value: unknown): value is { maps: string[]; columns: number; rows: number } {
+  if (!isRecord(value)) return false;
+  const { maps, columns, rows } = value;
+  return Array.isArray(maps) && maps.every((map) => typeof map === 'string') && [columns, rows].every(Number.isInteger);
 }
 
 /**

@@ -77,7 +77,7 @@ describe('the measurement cache', () => {
     const { cache } = openCache();
     for (const block of [0, 1, 2, 3]) await keep(cache, block);
     const [entry] = await cache.figures();
-    const old = new Date(Date.now() - 100_000);
+    const old = new Date(Date.now() - 10 * 3600 * 1000);
     for (const file of readdirSync(cache.folder)) utimesSync(join(cache.folder, file), old, old);
     // Looked at just now.
     await cache.find('figures', { model: 'm', block: 2 });
@@ -89,18 +89,33 @@ describe('the measurement cache', () => {
   });
 
   it('never lets go what is in use here, and sweeps what a crash left long ago', async () => {
-    await keep(openCache(1).cache, 7);
     const { cache } = openCache(1);
-    await keep(cache, 0);
-    const [left, young] = [join(cache.folder, '.0011.tmp'), join(cache.folder, '.0022.tmp')];
-    for (const path of [left, young]) writeFileSync(path, 'x');
+    await keep(openCache(1).cache, 7);
     const old = new Date(Date.now() - 2 * 24 * 3600 * 1000);
-    utimesSync(left, old, old);
+    for (const file of readdirSync(cache.folder)) utimesSync(join(cache.folder, file), old, old);
+    // Of another process, just now.
+    await keep(openCache(1).cache, 8);
+    await keep(cache, 0);
+    const names = [
+      `.${'01'.repeat(8)}.tmp`,
+      `.${'02'.repeat(8)}.tmp`,
+      `${'03'.repeat(32)}.bin`,
+      'mine.tmp',
+      'notes.txt',
+    ];
+    const [left, young, orphan, ...others] = names.map((name) => join(cache.folder, name)) as [string, string, string];
+    for (const path of [left, young, orphan, ...others]) writeFileSync(path, 'x');
+    for (const path of [left, orphan, ...others]) utimesSync(path, old, old);
     await keep(cache, 1);
-    expect((await cache.figures())[0]?.entries).toBe(2);
+    expect((await cache.figures())[0]?.entries).toBe(3);
     expect(await cache.find('figures', { model: 'm', block: 0 })).not.toBeNull();
     expect(await cache.find('figures', { model: 'm', block: 7 })).toBeNull();
-    expect([existsSync(left), existsSync(young)]).toEqual([false, true]);
+    expect(await cache.find('figures', { model: 'm', block: 8 })).not.toBeNull();
+    expect([left, young, orphan].map((path) => existsSync(path))).toEqual([false, true, false]);
+    // What is not ours stays, whatever it is called.
+    await cache.clear();
+    expect(others.map((path) => existsSync(path))).toEqual([true, true]);
+    expect(existsSync(young)).toBe(true);
   });
 
   it('is empty once it is cleared', async () => {

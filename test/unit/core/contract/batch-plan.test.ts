@@ -31,4 +31,12 @@ describe('planBatch', () => {
     expect(plan).toThrow(expect.objectContaining({ code: 'USAGE_INVALID_ARGUMENT' }));
     expect(plan).toThrow(message);
   });
+
+  it('refuses more jobs than a queue can hold', () => {
+    const models = Array.from({ length: 501 }, (_, index) => `/m/${index}`);
+    expect(planBatch(models.slice(1), ['/r/a', '/r/b'].map(recipe), '/out')).toHaveLength(1000);
+    expect(() => planBatch(models, ['/r/a', '/r/b'].map(recipe), '/out')).toThrow(
+      expect.objectContaining({ code: 'BATCH_INVALID_VALUE' }),
+    );
+  });
 });
