@@ -16,7 +16,8 @@ import {
   type CalibrationFlags,
 } from './cache-commands.ts';
 import { GGUF_MIXES, ggufMixNamed, type GgufMix } from '../core/contract/gguf-mixes.ts';
-import type { EvaluateInvocation, Invocation, RecipeChoice, Request } from './invocation.ts';
+import type { EvaluateInvocation, Invocation, Request } from './invocation.ts';
+import { addRecipeOptions, chooseRecipe, type RecipeFlags } from './recipe-options.ts';
 import { defineRunCommands } from './run-commands.ts';
 import { toUsageError, unknownCommand } from './usage-fault.ts';
 
@@ -174,15 +175,15 @@ function defineCommands(program: Command, onParsed: (invocation: Invocation) => 
       }
       onParsed({ command: 'inspect', model: checkModel(model), statistics: options.statistics === true, texts });
     });
-  program
-    .command('compress')
-    .description('compress a model by a recipe, and verify what was written')
-    .argument('<model>', 'model folder, safetensors file or shard index')
-    .requiredOption('-o, --output <dir>', 'the folder to write')
-    .option('--recipe <file>', 'recipe, YAML or JSON')
-    .option('--preset <name>', 'a recipe that ships with the program: lossless-dfloat11, lossless-split-plane')
+  addRecipeOptions(
+    program
+      .command('compress')
+      .description('compress a model by a recipe, and verify what was written')
+      .argument('<model>', 'model folder, safetensors file or shard index')
+      .requiredOption('-o, --output <dir>', 'the folder to write'),
+  )
     .option('--resume', 'go on with the interrupted run on this output')
-    .action((model: string, options: { output: string; recipe?: string; preset?: string; resume?: true }) => {
+    .action((model: string, options: RecipeFlags & { output: string; resume?: true }) => {
       onParsed({
         command: 'compress',
         model: checkModel(model),
@@ -271,14 +272,24 @@ function defineCommands(program: Command, onParsed: (invocation: Invocation) => 
         against: against === undefined ? null : checkPath(against, '--against'),
       });
     });
-  program
-    .command('estimate')
-    .description('from headers alone: output size, memory and time of a recipe, and what is unsupported')
-    .argument('<model>', 'model folder, safetensors file or shard index')
-    .option('--recipe <file>', 'recipe, YAML or JSON')
-    .option('--preset <name>', 'a recipe that ships with the program: lossless-dfloat11, lossless-split-plane')
-    .action((model: string, options: { recipe?: string; preset?: string }) => {
-      onParsed({ command: 'estimate', model: checkModel(model), recipe: chooseRecipe('estimate', options) });
+  addRecipeOptions(
+    program
+      .command('estimate')
+      .description('from headers alone: output size, memory and time of a recipe, and what is unsupported')
+      .argument('<model>', 'model folder, safetensors file or shard index'),
+  ).action((model: string, options: RecipeFlags) => {
+    onParsed({ command: 'estimate', model: checkModel(model), recipe: chooseRecipe('estimate', options) });
+  });
+  addRecipeOptions(
+    program
+      .command('explain')
+      .description('what a recipe makes of each tensor, and which of its rules decided')
+      .argument('<model>', 'model folder, safetensors file or shard index'),
+  )
+    .option('--tensor <name>', 'a name, or a regular expression that is searched for in names')
+    .action((model: string, options: RecipeFlags & { tensor?: string }) => {
+      const recipe = chooseRecipe('explain', options);
+      onParsed({ command: 'explain', model: checkModel(model), recipe, tensor: options.tensor ?? null });
     });
   program
     .command('evaluate')
@@ -343,18 +354,6 @@ function checkGgufPath(text: string): string {
 
 function checkModel(model: string): string {
   return checkPath(model, 'MODEL');
-}
-
-function chooseRecipe(command: string, { recipe, preset }: { recipe?: string; preset?: string }): RecipeChoice {
-  if (recipe !== undefined && preset !== undefined) {
-    throw invalidArgument('Both --recipe and --preset were given.', 'Write one of them.');
-  }
-  if (recipe !== undefined) return { kind: 'file', path: checkPath(recipe, '--recipe') };
-  if (preset !== undefined) return { kind: 'preset', name: preset };
-  throw invalidArgument(
-    `"lathe ${command}" needs a recipe.`,
-    'Write --recipe FILE, or --preset NAME as in --preset lossless-dfloat11.',
-  );
 }
 
 /** A flag that would be ignored is refused. */

@@ -14,8 +14,13 @@ export interface Flags {
   memoryLimitBytes: number | null;
 }
 
-/** A recipe file, or one that ships with the program. */
-export type RecipeChoice = { kind: 'file'; path: string } | { kind: 'preset'; name: string };
+/** A recipe file, one that ships with the program, or the best that fits into so many bytes. */
+export type RecipeChoice = (
+  { kind: 'file'; path: string } | { kind: 'preset'; name: string } | { kind: 'fit'; totalBytes: number }
+) & {
+  /** In place of the recipe's calibration texts; none: as the recipe has it. */
+  calibrationTexts: readonly string[];
+};
 
 export interface InspectInvocation {
   command: 'inspect';
@@ -76,6 +81,14 @@ export interface EstimateInvocation {
   command: 'estimate';
   model: string;
   recipe: RecipeChoice;
+}
+
+export interface ExplainInvocation {
+  command: 'explain';
+  model: string;
+  recipe: RecipeChoice;
+  /** A pattern that names are searched for; null: all. */
+  tensor: string | null;
 }
 
 export interface EvaluateInvocation {
@@ -166,6 +179,7 @@ export type Invocation =
   | RestoreInvocation
   | VerifyInvocation
   | EstimateInvocation
+  | ExplainInvocation
   | EvaluateInvocation
   | CalibrateInvocation
   | CacheShowInvocation

@@ -130,6 +130,8 @@ async function runCommand(invocation: Invocation, context: CommandContext): Prom
       return (await import('./commands/verify-command.ts')).runVerify(invocation, context);
     case 'estimate':
       return (await import('./commands/estimate-command.ts')).runEstimate(invocation, context);
+    case 'explain':
+      return (await import('./commands/explain-command.ts')).runExplain(invocation, context);
     case 'evaluate':
       return (await import('./commands/evaluate-command.ts')).runEvaluate(invocation, context);
     case 'runs-list':

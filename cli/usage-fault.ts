@@ -3,7 +3,7 @@ import { UsageError } from '../core/errors.ts';
 import { invalidArgument } from './flag-values.ts';
 
 /** Commands of the contract that later releases bring. */
-const LATER_COMMANDS: readonly string[] = ['run', 'explain', 'cache', 'serve'];
+const LATER_COMMANDS: readonly string[] = ['serve'];
 
 /** What commander says is in quotes after a fixed text, with its suggestion on a line of its own. */
 const QUOTED = /'([\s\S]*?)'/;

@@ -115,6 +115,7 @@ const EXIT_BY_CODE = {
   RUN_JOURNAL_INVALID: EXIT.input,
   RUN_JOURNAL_NEWER: EXIT.input,
   VERIFY_FAILED: EXIT.verification,
+  QUALITY_LIMIT_MISSED: EXIT.quality,
   // An engine in another process.
   ENGINE_PROTOCOL: EXIT.bug,
   ENGINE_GONE: EXIT.bug,

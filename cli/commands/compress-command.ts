@@ -12,11 +12,12 @@ import { sayHowToResume } from './say-how-to-resume.ts';
 export async function runCompress(invocation: CompressInvocation, context: CommandContext): Promise<CommandOutcome> {
   const { model, output, resume, force } = invocation;
   const { engine, job, argv } = context;
-  const recipe = await loadRecipe(invocation.recipe);
-  if (invocation.dryRun) return runDry({ model, output, recipe, force }, context);
+  const loaded = await loadRecipe(invocation.recipe);
+  if (invocation.dryRun) return runDry({ model, output, ...loaded, force }, context);
   try {
-    const document = await (await engine()).compress({ ...job, model, output, recipe, resume, force });
-    return { document, summary: () => summarizeCompression(document), notes: document.notes };
+    const document = await (await engine()).compress({ ...job, model, output, ...loaded, resume, force });
+    const { notes, error } = document;
+    return { document, summary: () => summarizeCompression(document), notes, error };
   } catch (error) {
     throw sayHowToResume(error, argv);
   }

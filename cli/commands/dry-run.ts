@@ -8,13 +8,15 @@ export interface DryRun {
   model: string;
   output: string;
   recipe: Recipe;
+  recipeFolder: string;
   force: boolean;
 }
 
 /** What `compress` would do, from headers alone; writes nothing. Ends as the run would, if that would not begin. */
 export async function runDry(plan: DryRun, { engine, job }: CommandContext): Promise<CommandOutcome> {
-  const { model, output, recipe, force } = plan;
-  const document = await (await engine()).estimate({ ...job, model, recipe, output: { path: output, force } });
+  const { model, output, recipe, recipeFolder, force } = plan;
+  const asked = { model, recipe, recipeFolder, output: { path: output, force } };
+  const document = await (await engine()).estimate({ ...job, ...asked });
   function summary(): string[] {
     return [`A dry run: nothing was written to ${escapeLine(output)}.`, '', ...summarizeEstimate(document)];
   }

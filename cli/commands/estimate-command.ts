@@ -8,7 +8,7 @@ export async function runEstimate(
   { model, recipe: choice }: EstimateInvocation,
   { engine, job }: CommandContext,
 ): Promise<CommandOutcome> {
-  const recipe = await loadRecipe(choice);
-  const document = await (await engine()).estimate({ ...job, model, recipe, output: null });
+  const loaded = await loadRecipe(choice);
+  const document = await (await engine()).estimate({ ...job, model, ...loaded, output: null });
   return { document, summary: () => summarizeEstimate(document), notes: [] };
 }

@@ -26,7 +26,8 @@ export async function loadBatch(path: string): Promise<LoadedBatch> {
   const recipes: NamedRecipe[] = [];
   for (const name of batch.recipes) {
     const file = resolve(folder, name);
-    recipes.push({ file, recipe: await readRecipe(file) });
+    const { recipe, recipeFolder } = await readRecipe(file);
+    recipes.push({ file, folder: recipeFolder, recipe });
   }
   const models = batch.models.map((model) => resolve(folder, model));
   const output = resolve(folder, batch.output);

@@ -86,11 +86,12 @@ async function planRun(
 ): Promise<CommandOutcome> {
   const plans: JobPlan[] = [];
   for (const planned of jobs) {
-    const { model, recipe, recipeFile } = planned;
+    const { model, recipe, recipeFolder, recipeFile } = planned;
     const plan = { name: planned.name, model, recipe: recipeFile, output: planned.output };
     try {
       const place = { path: planned.output, force };
-      plans.push({ ...plan, estimate: await (await engine()).estimate({ ...job, model, recipe, output: place }) });
+      const asked = { model, recipe, recipeFolder, output: place };
+      plans.push({ ...plan, estimate: await (await engine()).estimate({ ...job, ...asked }) });
     } catch (error) {
       if (!(error instanceof WorkbenchError) || job.signal.aborted) throw error;
       const { stack: _, ...parts } = serializeError(error);

@@ -7,7 +7,10 @@ const MAX_JOBS = 1000;
 
 /** A recipe file that a batch names, read and checked. */
 export interface NamedRecipe {
+  /** Absolute. */
   file: string;
+  /** Absolute: what its paths are relative to. */
+  folder: string;
   recipe: Recipe;
 }
 
@@ -17,6 +20,7 @@ export interface PlannedJob {
   model: string;
   recipeFile: string;
   recipe: Recipe;
+  recipeFolder: string;
   output: string;
 }
 
@@ -31,9 +35,9 @@ export function planBatch(models: readonly string[], recipes: readonly NamedReci
   if (models.length * recipes.length > MAX_JOBS) throw tooMany(models.length * recipes.length, output);
   const taken = new Map<string, PlannedJob>();
   const jobs = models.flatMap((model) =>
-    recipes.map(({ file, recipe }): PlannedJob => {
+    recipes.map(({ file, folder, recipe }): PlannedJob => {
       const name = `${lastPart(model)}/${withoutEnding(lastPart(file))}`;
-      return { name, model, recipeFile: file, recipe, output: `${output}/${name}` };
+      return { name, model, recipeFile: file, recipe, recipeFolder: folder, output: `${output}/${name}` };
     }),
   );
   for (const job of jobs) {

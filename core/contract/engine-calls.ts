@@ -20,6 +20,8 @@ const compressSchema = z.strictObject({
   model: pathSchema,
   output: pathSchema,
   recipe: recipeSchema,
+  /** What the recipe's paths are relative to. */
+  recipeFolder: pathSchema.default('.'),
   resume: z.boolean(),
   force: z.boolean(),
 });
@@ -52,7 +54,14 @@ const inspectSchema = z.strictObject({ model: pathSchema, statistics: z.boolean(
 const estimateSchema = z.strictObject({
   model: pathSchema,
   recipe: recipeSchema,
+  recipeFolder: pathSchema.default('.'),
   output: z.strictObject({ path: pathSchema, force: z.boolean() }).nullable(),
+});
+
+const explainSchema = z.strictObject({
+  model: pathSchema,
+  recipe: recipeSchema,
+  tensor: z.string().max(1000).nullable(),
 });
 
 const jobSchema = z.strictObject({ job: z.string() });
@@ -69,6 +78,7 @@ export const queuedCalls = {
 export const directCalls = {
   inspect: inspectSchema,
   estimate: estimateSchema,
+  explain: explainSchema,
   doctor: z.strictObject({}),
   'jobs.pause': jobSchema,
   'jobs.resume': jobSchema,

@@ -12,6 +12,7 @@ const fingerprintsSchema = z.object({
   recipe: z.string(),
   model: z.string(),
   modelFiles: z.array(z.tuple([z.string(), z.number(), z.number()])),
+  inputs: z.array(z.tuple([z.string(), z.string()])).optional(),
 });
 
 const errorSchema = z.object({

@@ -28,52 +28,108 @@ const sourceFileSchema = fileSchema.extend({
     .optional(),
 });
 
-export const latheFileSchema = z.object({
-  schema: z.literal(1),
-  program: z.object({ name: z.literal('lathe'), version: z.string() }),
-  method: z.enum(['dfloat11', 'split-plane']),
-  lossless: z.literal(true),
-  recipe: recipeSchema,
-  seed: z.null(),
-  source: z.object({
-    kind: z.enum(['folder', 'file']),
-    architecture: z.string().nullable(),
-    parameters: countSchema,
-    storedBytes: countSchema,
-    files: z.array(sourceFileSchema),
-    emptyFolders: z.array(pathSchema),
-  }),
-  output: z.object({
-    storedBytes: countSchema,
-    fileBytes: countSchema,
-    bitsPerWeight: z.number(),
-    files: z.array(fileSchema),
-  }),
-  tensors: z.array(
-    z.object({
-      name: z.string(),
-      canonicalName: z.string(),
-      dtype: z.string(),
-      shape: z.array(countSchema),
-      method: z.string(),
-      storedBytes: countSchema,
-      bitsPerWeight: z.number(),
-      error: z.literal(0),
-      file: z.string(),
-    }),
-  ),
-  notes: z.array(z.string()),
-  /** What the output's own layout cannot hold, by path in the source. */
-  original: z.object({
-    /** Base64 of the first 8 + n bytes of weight files. */
-    headers: z.record(pathSchema, z.base64()),
-    /** Base64 of whole small files that the output has in another form, or not at all. */
-    files: z.record(pathSchema, z.base64()),
-    /** Files that stand in the output under another name: its path there. */
-    renamed: z.record(pathSchema, pathSchema),
-  }),
-  integrity: z.string(),
+const inputFileSchema = z.object({ file: z.string(), bytes: countSchema, sha256: sha256Schema });
+
+const quantizationSchema = z.object({
+  calibration: z
+    .object({
+      texts: z.array(inputFileSchema),
+      sequences: countSchema,
+      sequenceLength: countSchema,
+      seed: countSchema,
+    })
+    .nullable(),
+  imatrix: inputFileSchema.nullable(),
+  /** How an allocation came out; null without. */
+  allocation: z
+    .object({
+      method: z.enum(['uniform', 'dp']),
+      averageBits: z.number(),
+      /** Sum over tensors of the divergence that each alone was found to cause, in nats; null where nothing was measured. */
+      predictedKlDivergence: z.number().nullable(),
+      /** False where costs had to be rounded: another choice within the budget may be better. */
+      isExact: z.boolean(),
+    })
+    .nullable(),
+  /** On what it ran: error feedback may differ in the last bits between kinds of processors. */
+  ranOn: z.object({ architecture: z.string(), backend: z.string() }),
 });
+
+const metricsSchema = z.object({
+  text: z.string(),
+  sha256: sha256Schema,
+  context: countSchema,
+  windows: countSchema,
+  predictions: countSchema,
+  meanNegativeLogLikelihood: z.number(),
+  standardError: z.number().nullable(),
+  perplexity: z.number(),
+  referencePerplexity: z.number(),
+  perplexityRatio: z.number(),
+  klDivergence: z.object({ mean: z.number(), standardError: z.number().nullable(), p99: z.number(), max: z.number() }),
+  top1Agreement: z.number(),
+});
+
+/** What an evaluation within a recipe found. */
+export type RecipeMetrics = z.infer<typeof metricsSchema>;
+export type QuantizationFacts = z.infer<typeof quantizationSchema>;
+
+export const latheFileSchema = z
+  .object({
+    schema: z.literal(1),
+    program: z.object({ name: z.literal('lathe'), version: z.string() }),
+    method: z.enum(['dfloat11', 'split-plane', 'gguf']),
+    lossless: z.boolean(),
+    recipe: recipeSchema,
+    /** Of what was drawn; null where nothing was. */
+    seed: z.number().nullable(),
+    source: z.object({
+      kind: z.enum(['folder', 'file']),
+      architecture: z.string().nullable(),
+      parameters: countSchema,
+      storedBytes: countSchema,
+      files: z.array(sourceFileSchema),
+      emptyFolders: z.array(pathSchema),
+    }),
+    output: z.object({
+      storedBytes: countSchema,
+      fileBytes: countSchema,
+      bitsPerWeight: z.number(),
+      files: z.array(fileSchema),
+    }),
+    tensors: z.array(
+      z.object({
+        name: z.string(),
+        canonicalName: z.string(),
+        dtype: z.string(),
+        shape: z.array(countSchema),
+        method: z.string(),
+        storedBytes: countSchema,
+        bitsPerWeight: z.number(),
+        /** Relative root-mean-square error of the weights; 0 for lossless methods. */
+        error: z.number().nonnegative(),
+        file: z.string(),
+      }),
+    ),
+    notes: z.array(z.string()),
+    /** What the weights were quantized by. */
+    quantization: quantizationSchema.optional(),
+    /** What the recipe's evaluation measured, once it has; one entry a text. */
+    metrics: z.array(metricsSchema).optional(),
+    /** Whether a text that was measured shares paragraphs with one that the model was calibrated on. */
+    overlap: z.boolean().optional(),
+    /** What the output's own layout cannot hold, by path in the source. */
+    original: z.object({
+      /** Base64 of the first 8 + n bytes of weight files. */
+      headers: z.record(pathSchema, z.base64()),
+      /** Base64 of whole small files that the output has in another form, or not at all. */
+      files: z.record(pathSchema, z.base64()),
+      /** Files that stand in the output under another name: its path there. */
+      renamed: z.record(pathSchema, pathSchema),
+    }),
+    integrity: z.string(),
+  })
+  .refine(({ method, lossless }) => lossless === (method !== 'gguf'), { message: 'a method that is not what it says' });
 
 export type LatheFile = z.infer<typeof latheFileSchema>;
 

@@ -2,7 +2,8 @@
 import { isNode, type Document, type LineCounter } from 'yaml';
 import type { ZodType } from 'zod';
 import { UsageError, type ErrorCode } from '../errors.ts';
-import { printable, quoted } from '../quoted.ts';
+import { printable } from '../quoted.ts';
+import { describeIssues } from './describe-issue.ts';
 import { readYaml } from './read-yaml.ts';
 
 /** A kind of file: its schema, and how its faults are called. */
@@ -11,8 +12,10 @@ export interface DocumentKind<Value> {
   noun: string;
   schema: ZodType<Value>;
   codes: { syntax: ErrorCode; unknownKey: ErrorCode; invalidValue: ErrorCode };
-  /** What is refused before the schema is asked, by a better name. */
-  refuse?: (value: unknown, fail: FailAt) => void;
+  /** Puts what was given elsewhere into the value, before it is checked. */
+  amend?: (value: unknown) => unknown;
+  /** What no schema can say: throws for a value that cannot be. */
+  check?: (value: Value, fail: FailAt) => void;
 }
 
 /** Makes the error for what stands at a path of keys and indexes. */
@@ -31,7 +34,7 @@ interface Parsed {
  * @throws UsageError with the kind's codes; `where` has line and column, counted from 1
  */
 export function parseDocument<Value>(text: string, file: string, kind: DocumentKind<Value>): Value {
-  const { noun, schema, codes, refuse } = kind;
+  const { noun, schema, codes, amend, check } = kind;
   const read = readYaml(text);
   if ('fault' in read) {
     const { line, col } = read.lines.linePos(read.offset);
@@ -42,25 +45,18 @@ export function parseDocument<Value>(text: string, file: string, kind: DocumentK
       whatToDo: 'Correct the YAML there.',
     });
   }
-  const { value, document, lines } = read;
+  const { document, lines } = read;
+  const value = amend === undefined ? read.value : amend(read.value);
   const failAt: FailAt = (path, code, what, whatToDo) => fail({ document, lines, file }, path, code, what, whatToDo);
-  refuse?.(value, failAt);
   const result = schema.safeParse(value);
-  if (result.success) return result.data;
-  // A key that is written wrong is also one that is missing: the wrong one says more.
-  const { issues } = result.error;
-  const issue = issues.find(({ code }) => code === 'unrecognized_keys') ?? issues[0];
-  const path = issue?.path ?? [];
-  if (issue?.code === 'unrecognized_keys') {
-    const key = issue.keys[0] ?? '';
-    throw failAt([...path, key], codes.unknownKey, `the key ${quoted(key)} is not known here`, 'Remove or correct it.');
+  if (result.success) {
+    check?.(result.data, failAt);
+    return result.data;
   }
-  throw failAt(
-    path,
-    codes.invalidValue,
-    `${path.length === 0 ? `the ${noun}` : quoted(path.join('.'))}: ${issue?.message ?? 'not valid'}`,
-    `See "lathe schema ${noun}" for what is possible.`,
-  );
+  const { path, isUnknownKey, what, whatToDo } = describeIssues(result.error.issues, schema, value);
+  const code = isUnknownKey ? codes.unknownKey : codes.invalidValue;
+  const told = path.length === 0 ? `the ${noun} is ${what}` : what;
+  throw failAt(path, code, told, whatToDo ?? `See "lathe schema ${noun}" for what is possible.`);
 }
 
 function fail(parsed: Parsed, path: PropertyKey[], code: ErrorCode, what: string, whatToDo: string): UsageError {

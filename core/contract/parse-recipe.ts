@@ -1,5 +1,7 @@
-import { parseDocument, type FailAt } from './parse-document.ts';
-import { LATER_KEYS, LATER_STEPS, recipeSchema, type Recipe } from './recipe.ts';
+import { isRecord } from '../is-record.ts';
+import { parseDocument } from './parse-document.ts';
+import { recipeSchema, type Recipe } from './recipe.ts';
+import { recipeFault } from './unsupported-recipe.ts';
 
 /** Room for 10,000 paths of experts; a larger file is something else given by mistake. */
 export const MAX_RECIPE_BYTES = 512 << 10;
@@ -8,33 +10,32 @@ export const MAX_RECIPE_BYTES = 512 << 10;
  * Parses a recipe, YAML 1.2 or JSON, and checks it against its schema.
  *
  * @param text at most `MAX_RECIPE_BYTES`
+ * @param calibrationTexts in place of those of the recipe, where there are any; as paths in it
  * @throws UsageError RECIPE_SYNTAX, RECIPE_UNKNOWN_KEY, RECIPE_INVALID_VALUE, RECIPE_NOT_SUPPORTED; `where` has line and
  *   column, counted from 1
  */
-export function parseRecipe(text: string, file: string): Recipe {
+export function parseRecipe(text: string, file: string, calibrationTexts: readonly string[] = []): Recipe {
   const codes = {
     syntax: 'RECIPE_SYNTAX',
     unknownKey: 'RECIPE_UNKNOWN_KEY',
     invalidValue: 'RECIPE_INVALID_VALUE',
   } as const;
-  return parseDocument(text, file, { noun: 'recipe', schema: recipeSchema, codes, refuse: refuseWhatComesLater });
+  return parseDocument(text, file, {
+    noun: 'recipe',
+    schema: recipeSchema,
+    codes,
+    amend: (value) => withCalibration(value, calibrationTexts),
+    check: (recipe, failAt) => {
+      const fault = recipeFault(recipe);
+      if (fault !== null) throw failAt(fault.path, fault.code, fault.what, fault.whatToDo);
+    },
+  });
 }
 
-function refuseWhatComesLater(value: unknown, failAt: FailAt): void {
-  if (typeof value !== 'object' || value === null) return;
-  const recipe = value as Record<string, unknown>;
-  for (const key of LATER_KEYS) {
-    if (Object.hasOwn(recipe, key)) {
-      throw failAt([key], 'RECIPE_NOT_SUPPORTED', `"${key}" is not supported by this release`, 'Remove it.');
-    }
-  }
-  const steps = recipe['steps'];
-  if (!Array.isArray(steps)) return;
-  for (const [index, step] of (steps as unknown[]).entries()) {
-    const kind = typeof step === 'object' && step !== null ? (step as Record<string, unknown>)['step'] : undefined;
-    if (typeof kind === 'string' && LATER_STEPS.includes(kind)) {
-      const what = `the step "${kind}" is not supported by this release`;
-      throw failAt(['steps', index, 'step'], 'RECIPE_NOT_SUPPORTED', what, 'Use one step "encode".');
-    }
-  }
+function withCalibration(value: unknown, texts: readonly string[]): unknown {
+  if (texts.length === 0 || !isRecord(value)) return value;
+  const { calibration } = value;
+  // Its other settings stay; an importance matrix gives way.
+  const settings = isRecord(calibration) && 'text' in calibration ? calibration : {};
+  return { ...value, calibration: { ...settings, text: [...texts] } };
 }

@@ -4,6 +4,7 @@
  * Source: the contract, section 2 ("Commands") and 3 ("Sizes", "Names"). `schema` is 1 in all of them.
  */
 import type { SerializedError } from '../errors.ts';
+import type { QuantizationFacts, RecipeMetrics } from './lathe-file.ts';
 
 export interface InspectedTensor {
   /** As stored in the file at hand. */
@@ -128,10 +129,20 @@ export interface CompressResult {
   /** As the kernel counts it, for the whole process. */
   peakRssBytes: number;
   tensors: CompressedTensor[];
+  /** Stored bits over the matrices of the decoder's blocks; only where weights were quantized. */
+  bitsPerBlockWeight?: number;
+  /** What the weights were quantized by; only where they were. */
+  quantization?: QuantizationFacts;
+  /** What the recipe's evaluation measured; one entry a text. */
+  metrics?: RecipeMetrics[];
+  /** Whether a text that was measured shares paragraphs with one that the model was calibrated on. */
+  overlap?: boolean;
   notes: string[];
   /** Whether this run went on from an interrupted one. */
   resumed: boolean;
   verified: true;
+  /** Present where a limit of the recipe was missed; the output is kept. */
+  error?: SerializedError;
 }
 
 export interface RestoredFile {

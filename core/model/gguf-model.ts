@@ -11,6 +11,7 @@ import type { RotaryTables } from './gguf-rotary.ts';
 import { architectureOf, type JsonObject } from './model-config.ts';
 import type { ModelFacts } from './model-facts.ts';
 import type { FolderFile } from './model-folder.ts';
+import type { GgufFiles } from './select-model-files.ts';
 
 export interface GgufWeightFile extends FolderFile {
   header: GgufHeader;
@@ -26,7 +27,7 @@ export interface GgufModelTensor extends GgufTensor {
 /** A GGUF file: its tensors under their own names, and where they stand in the Hugging Face model. */
 export interface GgufModel extends ModelFacts {
   kind: 'gguf';
-  openedAs: 'file';
+  openedAs: 'file' | 'folder';
   weightFiles: [GgufWeightFile];
   /** In the order of the file. */
   tensors: GgufModelTensor[];
@@ -45,7 +46,7 @@ const MAX_TABLE_ELEMENTS = 4096;
  *
  * @throws FormatError as `readGgufHeader`; ModelError MODEL_UNKNOWN_KIND for one part of a split file; what `access` throws
  */
-export async function openGguf(root: string, file: FolderFile, access: FileAccess): Promise<GgufModel> {
+export async function openGguf({ root, weight: file, folder }: GgufFiles, access: FileAccess): Promise<GgufModel> {
   const path = `${root}/${file.path}`;
   const header = await readGgufHeader({ path, file: file.path, sizeBytes: file.sizeBytes }, access);
   const fields = new GgufFields(header.metadata, file.path);
@@ -60,9 +61,9 @@ export async function openGguf(root: string, file: FolderFile, access: FileAcces
   return {
     kind: 'gguf',
     root,
-    openedAs: 'file',
-    otherFiles: [],
-    emptyFolders: [],
+    openedAs: folder === null ? 'file' : 'folder',
+    otherFiles: folder?.otherFiles ?? [],
+    emptyFolders: folder?.emptyFolders ?? [],
     indexFile: null,
     config,
     configText: null,

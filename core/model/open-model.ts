@@ -61,7 +61,7 @@ export type OpenedModel = SafetensorsModel | SplitPlaneModel | GgufModel;
  *
  * Of a folder, these are the weights: the shards of its index; else `model.safetensors`; else every safetensors file at
  * its top. In a DFloat11 folder every safetensors file at its top, as the official loader has it.
- * In a split-plane folder its `.splane` files.
+ * In a split-plane folder its `.splane` files; in one without any of these its GGUF file, if it has one.
  * @param unfinished whether the path may lie in the folder of an unfinished output: only the job that writes it says so
  * @throws ModelError MODEL_NOT_FOUND, MODEL_UNKNOWN_KIND, MODEL_PICKLE_REFUSED, MODEL_NOT_A_FILE,
  * MODEL_FILE_OUTSIDE_FOLDER, MODEL_INDEX_INVALID, MODEL_SHARD_MISSING, MODEL_TENSOR_MISSING, MODEL_DUPLICATE_TENSOR,
@@ -79,7 +79,7 @@ export async function openModel(
     case 'split-plane':
       return openSplitPlane(chosen, access);
     case 'gguf':
-      return openGguf(chosen.root, chosen.weight, access);
+      return openGguf(chosen, access);
     case 'safetensors':
     case 'dfloat11':
       return openSafetensors(chosen, access);

@@ -35,6 +35,8 @@ export interface GgufFiles {
   kind: 'gguf';
   root: string;
   weight: FolderFile;
+  /** What else lies in the folder that was named; null where the file itself was. */
+  folder: (Pick<FolderTree, 'emptyFolders'> & { otherFiles: FolderFile[] }) | null;
 }
 
 /**
@@ -66,7 +68,7 @@ export async function selectModelFiles(
   const root = await access.realPath(slash < 0 ? '.' : slash === 0 ? '/' : trimmed.slice(0, slash));
   if (isShardIndexName(name)) return selectFromIndex(root, name, facts.sizeBytes, access);
   const single = { path: name, sizeBytes: facts.sizeBytes };
-  if (isGgufName(name)) return { kind: 'gguf', root, weight: single };
+  if (isGgufName(name)) return { kind: 'gguf', root, weight: single, folder: null };
   if (!isSafetensorsName(name) && !isSplitPlaneName(name)) throw refuseName(name, path);
   const parts = await sharedParts(root, 'file', access);
   const kind = isSplitPlaneName(name) ? ('split-plane' as const) : parts.kind;
@@ -91,9 +93,14 @@ async function selectFromIndex(root: string, path: string, sizeBytes: number, ac
   return { ...(await sharedParts(root, 'index', access)), weights, index: { path, weightMap: index.weightMap } };
 }
 
-async function selectFromFolder(root: string, access: FileAccess, unfinished: boolean): Promise<ModelFiles> {
-  await checkTopLevel(root, access);
+async function selectFromFolder(
+  root: string,
+  access: FileAccess,
+  unfinished: boolean,
+): Promise<ModelFiles | GgufFiles> {
+  const gguf = await checkTopLevel(root, access);
   const tree = await walkModelFolder(root, access);
+  if (gguf !== null) return ggufIn(root, gguf, tree);
   const top = tree.files.filter(({ path }) => !path.includes('/'));
   const configFile = top.find(({ path }) => path === 'config.json');
   const parsed = configFile ? await readConfig(root, configFile, access) : NO_CONFIG;
@@ -122,8 +129,18 @@ async function selectFromFolder(root: string, access: FileAccess, unfinished: bo
   };
 }
 
-/** Tells folders without weights apart before anything below them is listed: somebody may name a whole disk. */
-async function checkTopLevel(root: string, access: FileAccess): Promise<void> {
+function ggufIn(root: string, path: string, { files, emptyFolders }: FolderTree): GgufFiles {
+  const weight = files.find((file) => file.path === path);
+  if (weight === undefined) throw notAFile(path, 'is no regular file');
+  return { kind: 'gguf', root, weight, folder: { otherFiles: files.filter((file) => file !== weight), emptyFolders } };
+}
+
+/**
+ * Tells folders without weights apart before anything below them is listed: somebody may name a whole disk.
+ *
+ * @returns the GGUF file of a folder that has one and no other weights; null for any other model
+ */
+async function checkTopLevel(root: string, access: FileAccess): Promise<string | null> {
   const entries = await access.list(root);
   const folder = entries.find(({ name, kind }) => kind === 'folder' && isSafetensorsName(name));
   if (folder) throw notAFile(folder.name, 'is a folder, expected a safetensors file');
@@ -131,10 +148,12 @@ async function checkTopLevel(root: string, access: FileAccess): Promise<void> {
   if (
     names.some((name) => [isSafetensorsName, isShardIndexName, isSplitPlaneName].some((isWeights) => isWeights(name)))
   )
-    return;
-  const gguf = names.find(isGgufName);
-  if (gguf !== undefined)
-    throw unknownKind(root, 'is a folder with GGUF files', `Name one of them: "${root}/${gguf}".`);
+    return null;
+  const [gguf, ...more] = names.filter(isGgufName);
+  if (gguf !== undefined && more.length === 0) return gguf;
+  if (gguf !== undefined) {
+    throw unknownKind(root, 'is a folder with several GGUF files', `Name one of them: "${root}/${gguf}".`);
+  }
   const refused = names.find(isPickleName);
   if (refused !== undefined) throw refuseName(refused, `${root}/${refused}`);
   const found = entries.length === 0 ? 'is an empty folder' : 'holds no safetensors or split-plane file at its top';

@@ -1,3 +1,4 @@
+import type { ExplainedTensor } from '../../core/contract/explain-result.ts';
 import type { ExportResult } from '../../core/contract/export-result.ts';
 import type { BatchResult } from '../../core/contract/batch-result.ts';
 import type { CalibrateResult } from '../../core/contract/calibration-result.ts';
@@ -366,6 +367,15 @@ export const CALIBRATED: CalibrateResult = {
   notes: [],
 };
 
+const EXPLAINED: ExplainedTensor = {
+  name: 'model.layers.0.mlp.up_proj.weight',
+  shape: [8, 256],
+  dtype: 'BF16',
+  becomes: 'Q4_K',
+  method: 'rtn',
+  rule: 'step 1',
+};
+
 /** An engine that answers at once with small results, apart from what a test replaces. */
 export function fakeEngine(changes: Partial<Engine> = {}): Engine {
   return {
@@ -376,6 +386,7 @@ export function fakeEngine(changes: Partial<Engine> = {}): Engine {
     restore: () => Promise.resolve(RESTORED),
     verify: () => Promise.resolve(VERIFIED),
     estimate: () => Promise.resolve(ESTIMATED),
+    explain: ({ model, recipe }) => Promise.resolve({ schema: 1, model, recipe, tensors: [EXPLAINED], notes: [] }),
     evaluate: () => Promise.resolve(EVALUATED),
     calibrate: () => Promise.resolve(CALIBRATED),
     showCache: () =>

@@ -13,10 +13,25 @@ export interface Fingerprints {
   model: string;
   /** [path, bytes, time of last change in ms] of every source file. */
   modelFiles: [path: string, bytes: number, modifiedMs: number][];
+  /** [path, SHA-256] of every other file that the recipe names; left out where it names none. */
+  inputs?: [path: string, sha256: string][] | undefined;
+}
+
+/** A file that a recipe names, as it was read. */
+export interface InputFile {
+  /** As the recipe has it. */
+  name: string;
+  bytes: number;
+  sha256: string;
 }
 
 /** Reads no file: sizes and times of change stand for the bytes, which the verification compares in any case. */
-export async function takeFingerprints(model: OpenedModel, recipe: object, version: string): Promise<Fingerprints> {
+export async function takeFingerprints(
+  model: OpenedModel,
+  recipe: object,
+  version: string,
+  inputs: readonly InputFile[] = [],
+): Promise<Fingerprints> {
   const files = [...model.weightFiles, ...model.otherFiles].map(({ path }) => path);
   if (model.openedAs === 'index' && model.indexFile !== null) files.push(model.indexFile);
   const modelFiles: Fingerprints['modelFiles'] = [];
@@ -24,7 +39,9 @@ export async function takeFingerprints(model: OpenedModel, recipe: object, versi
     const facts = await wrapFileErrors('look at', path, () => stat(`${model.root}/${path}`));
     modelFiles.push([path, facts.size, facts.mtimeMs]);
   }
-  return { version, recipe: sha256Hex(JSON.stringify(recipe)), model: pathOf(model), modelFiles };
+  const fingerprints = { version, recipe: sha256Hex(JSON.stringify(recipe)), model: pathOf(model), modelFiles };
+  if (inputs.length === 0) return fingerprints;
+  return { ...fingerprints, inputs: inputs.map(({ name, sha256 }) => [name, sha256]) };
 }
 
 function pathOf({ root, openedAs, indexFile, weightFiles }: OpenedModel): string {
@@ -72,6 +89,10 @@ export function firstDifference(begun: Fingerprints, now: Fingerprints): string 
     return `it was begun with the model "${begun.model}", and this one is "${now.model}"`;
   }
   if (begun.recipe !== now.recipe) return 'the recipe has changed since';
+  const inputs = new Map(begun.inputs);
+  for (const [path, sha256] of now.inputs ?? []) {
+    if (inputs.get(path) !== sha256) return `the recipe's file "${path}" has changed since`;
+  }
   const before = new Map(begun.modelFiles.map(([path, bytes, modifiedMs]) => [path, `${bytes} ${modifiedMs}`]));
   for (const [path, bytes, modifiedMs] of now.modelFiles) {
     const known = before.get(path);

@@ -7,6 +7,7 @@
  */
 import type { BatchResult } from '../../core/contract/batch-result.ts';
 import type { CacheClearResult, CacheShowResult, CalibrateResult } from '../../core/contract/calibration-result.ts';
+import type { ExplainResult } from '../../core/contract/explain-result.ts';
 import type { ExportResult } from '../../core/contract/export-result.ts';
 import type { EvaluateResult, EvaluationPlan } from '../../core/contract/evaluation-result.ts';
 import type {
@@ -29,7 +30,8 @@ import type { OnJobEvent } from '../../core/contract/progress.ts';
 import { loadKernels } from '../../native-kernels/index.ts';
 import type { OpenScorer } from '../inference/scorer.ts';
 import type { CleanRunsOptions } from '../jobs/clean-runs.ts';
-import type { CalibrateTools } from '../jobs/calibrate-job.ts';
+import type { MeasureErrors } from '../jobs/allocate-formats.ts';
+import type { CalibrateTools, MeasuredModel } from '../jobs/calibrate-job.ts';
 import type { ListRunsOptions } from '../jobs/list-runs.ts';
 import type { ResumeOptions, ResumeOutcome } from '../jobs/resume-run.ts';
 import type {
@@ -38,6 +40,7 @@ import type {
   CompressOptions,
   EstimateOptions,
   EvaluateOptions,
+  ExplainOptions,
   ExportGgufOptions,
   InspectOptions,
   JobOptions,
@@ -51,6 +54,7 @@ export type {
   CompressOptions,
   EstimateOptions,
   EvaluateOptions,
+  ExplainOptions,
   ExportGgufOptions,
   InspectOptions,
   JobOptions,
@@ -78,6 +82,8 @@ export interface Engine {
   restore(options: RestoreOptions): Promise<RestoreResult>;
   verify(options: JobOptions & { model: string; against: string | null }): Promise<VerifyResult>;
   estimate(options: EstimateOptions): Promise<EstimateResult>;
+  /** From headers alone. */
+  explain(options: ExplainOptions): Promise<ExplainResult>;
   evaluate(options: EvaluateOptions): Promise<EvaluateResult>;
   /** Measures what linear maps are given, once: figures are kept in the measurement cache. */
   calibrate(options: CalibrateOptions): Promise<CalibrateResult>;
@@ -126,7 +132,8 @@ export function openEngine({ kernelsPath, inferenceWorkerPath, home, cacheLimitB
     });
   }
   async function compress(options: CompressOptions): Promise<CompressResult> {
-    return (await import('../jobs/compress-job.ts')).compressJob(options, kernels(), home);
+    const { compressJob } = await import('../jobs/compress-job.ts');
+    return compressJob(options, { kernels: kernels(), home, measure, measureErrors, evaluate });
   }
   async function evaluate(options: EvaluateOptions): Promise<EvaluateResult> {
     return (await import('../jobs/evaluate-job.ts')).evaluateJob(options, kernels(), home, await scorers());
@@ -140,6 +147,21 @@ export function openEngine({ kernelsPath, inferenceWorkerPath, home, cacheLimitB
       openCalibrator: threadCalibrators(path, { kernelsPath }),
     };
   }
+  async function measure(options: CalibrateOptions): Promise<MeasuredModel> {
+    const tools = await calibrateTools(options.onEvent);
+    return (await import('../jobs/calibrate-job.ts')).measureInputs(options, tools);
+  }
+  const measureErrors: MeasureErrors = async (tensors, importance, options) => {
+    const path = workerPath();
+    const { threadProbers } = await import('../inference/thread-prober.ts');
+    const tools = {
+      kernels: kernels(),
+      cache: await openCache(options.onEvent),
+      openProber: threadProbers(path, { kernelsPath }),
+    };
+    const { measureFormatErrors } = await import('../jobs/measure-format-errors.ts');
+    return measureFormatErrors(tensors, importance, options, tools);
+  };
   async function calibrate(options: CalibrateOptions): Promise<CalibrateResult> {
     const tools = await calibrateTools(options.onEvent);
     return (await import('../jobs/calibrate-job.ts')).calibrateJob(options, tools);
@@ -167,14 +189,12 @@ export function openEngine({ kernelsPath, inferenceWorkerPath, home, cacheLimitB
     },
     exportGguf: async (options) => {
       const { exportGgufJob } = await import('../jobs/export-gguf-job.ts');
-      return exportGgufJob(options, kernels(), async (asked) => {
-        const tools = await calibrateTools(asked.onEvent);
-        return (await import('../jobs/calibrate-job.ts')).measureInputs(asked, tools);
-      });
+      return exportGgufJob(options, kernels(), measure);
     },
     restore: async (options) => (await import('../jobs/restore-job.ts')).restoreJob(options, kernels(), home),
     verify: async (options) => (await import('../jobs/verify-job.ts')).verifyJob(options, kernels()),
     estimate: async (options) => (await import('../jobs/estimate-job.ts')).estimateJob(options, kernels()),
+    explain: async (options) => (await import('../jobs/explain-job.ts')).explainJob(options),
     evaluate,
     calibrate,
     showCache: async () => (await import('../jobs/cache-jobs.ts')).showCache(await openCache(() => undefined)),

@@ -35,6 +35,8 @@ export interface CompressOptions extends JobOptions {
   model: string;
   output: string;
   recipe: Recipe;
+  /** What the recipe's paths are relative to; left out: the current folder. */
+  recipeFolder?: string | undefined;
   /** Go on with the interrupted run on this output; a plain run if there is none. */
   resume: boolean;
   /** Replace an existing output once the new one is verified; throw an interrupted run away. */
@@ -82,8 +84,17 @@ export interface RestoreOptions extends JobOptions {
 export interface EstimateOptions extends JobOptions {
   model: string;
   recipe: Recipe;
+  /** What the recipe's paths are relative to; left out: the current folder. */
+  recipeFolder?: string | undefined;
   /** For a dry run: where the run would write, checked as the run would check it; null: nowhere. */
   output: { path: string; force: boolean } | null;
+}
+
+export interface ExplainOptions extends JobOptions {
+  model: string;
+  recipe: Recipe;
+  /** A name, or a pattern that names are searched for; null: all tensors. */
+  tensor: string | null;
 }
 
 export interface CalibrateOptions extends JobOptions {

@@ -7,6 +7,8 @@ const RATE_WINDOW_MS = 5000;
 const MIN_INTERVAL_MS = 100;
 
 export interface ProgressTracker {
+  /** For calls from now on. */
+  useThreads(count: number): void;
   /** Sets how many original bytes the whole job will work through; may be corrected later. */
   expect(totalBytes: number): void;
   /** Names the stage that follows, and what in it. */
@@ -21,7 +23,8 @@ export interface ProgressTracker {
   finish(): void;
 }
 
-export function createProgressTracker(threads: number, signal: AbortSignal, onEvent: OnJobEvent): ProgressTracker {
+export function createProgressTracker(allThreads: number, signal: AbortSignal, onEvent: OnJobEvent): ProgressTracker {
+  let threads = allThreads;
   let totalBytes = 0;
   let settledBytes = 0;
   let skippedBytes = 0;
@@ -59,6 +62,9 @@ export function createProgressTracker(threads: number, signal: AbortSignal, onEv
   }
 
   return {
+    useThreads(count) {
+      threads = count;
+    },
     expect(bytes) {
       totalBytes = Math.max(bytes, doneBytes);
     },

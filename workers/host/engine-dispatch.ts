@@ -70,6 +70,8 @@ export async function answerDirectly(
       return engine.inspect({ ...parse(directCalls[method], method, params), ...job });
     case 'estimate':
       return engine.estimate({ ...parse(directCalls[method], method, params), ...job });
+    case 'explain':
+      return engine.explain({ ...parse(directCalls[method], method, params), ...job });
     case 'doctor':
       parse(directCalls[method], method, params);
       return engine.doctor();

@@ -1,11 +1,13 @@
-/** What a worker thread runs: one scorer or one calibrator, opened, asked and closed by calls. */
+/** What a worker thread runs: one scorer, calibrator or prober, opened, asked and closed by calls. */
 import { parentPort, workerData, type MessagePort } from 'node:worker_threads';
 import type { Sequence } from '../../core/evaluation/score-sequences.ts';
 import { KernelError } from '../../core/errors.ts';
 import { loadKernels } from '../../native-kernels/index.ts';
 import type { Calibrator, CalibrationStep, CalibratorRequest } from './calibrator.ts';
 import { openCalibrator } from './open-calibrator.ts';
+import { openProber } from './open-prober.ts';
 import { openScorer } from './open-scorer.ts';
+import type { Probe, Prober, ProberRequest } from './prober.ts';
 import type { MemoryRequest, Scorer, ScorerOptions } from './scorer.ts';
 import { serveCalls } from './serve-calls.ts';
 
@@ -13,7 +15,7 @@ import { serveCalls } from './serve-calls.ts';
 export interface InferenceWorkerData {
   /** The built `lathe-kernels.node`. */
   kernelsPath: string;
-  serves: 'scorer' | 'calibrator';
+  serves: 'scorer' | 'calibrator' | 'prober';
 }
 
 function requireOpened<Opened>(opened: Opened | null): Opened {
@@ -50,8 +52,23 @@ function serveCalibrator(port: MessagePort, kernelsPath: string): void {
   });
 }
 
+function serveProber(port: MessagePort, kernelsPath: string): void {
+  let prober: Prober | null = null;
+  serveCalls(port, {
+    async open(options: { model: string; threads: number }) {
+      prober = await openProber(options, loadKernels(kernelsPath));
+      return prober.facts;
+    },
+    reserve: (request: ProberRequest) => requireOpened(prober).reserve(request),
+    begin: (windows: Int32Array[], signal) => requireOpened(prober).begin(windows, signal),
+    probe: (probe: Probe, signal) => requireOpened(prober).probe(probe, signal),
+    close: () => requireOpened(prober).close(),
+  });
+}
+
+const SERVICES = { scorer: serveScorer, calibrator: serveCalibrator, prober: serveProber } as const;
+
 if (parentPort !== null) {
   const { kernelsPath, serves } = workerData as InferenceWorkerData;
-  if (serves === 'calibrator') serveCalibrator(parentPort, kernelsPath);
-  else serveScorer(parentPort, kernelsPath);
+  SERVICES[serves](parentPort, kernelsPath);
 }

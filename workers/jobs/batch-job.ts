@@ -1,7 +1,7 @@
 import type { BatchedJob, BatchResult } from '../../core/contract/batch-result.ts';
 import type { PlannedJob } from '../../core/contract/batch-plan.ts';
 import type { CompressResult } from '../../core/contract/results.ts';
-import { JobError, serializeError, WorkbenchError } from '../../core/errors.ts';
+import { JobError, serializeError, type SerializedError, WorkbenchError } from '../../core/errors.ts';
 import type { Kernels } from '../../core/kernels/kernels.ts';
 import { JobQueue, type JobControl } from '../../core/scheduling/job-queue.ts';
 import type { BatchOptions, CompressOptions, JobOptions } from '../engine/job-options.ts';
@@ -11,6 +11,7 @@ import { BatchProgress } from './batch-progress.ts';
 import { readCompressResult } from './compress-documents.ts';
 import { isFinishedOutput } from './finished-output.ts';
 import { openSource } from './open-source.ts';
+import { readRecipeInputs } from './recipe-inputs.ts';
 
 /** Tries of a job whose failure may go by itself. */
 const MAX_ATTEMPTS = 3;
@@ -91,25 +92,31 @@ interface JobTools {
 
 /** @param outcome what came of it; changed as it comes */
 async function runOne(
-  { model, recipe, output }: PlannedJob,
+  { model, recipe, recipeFolder, output }: PlannedJob,
   job: JobOptions,
   { force, retryDelayMs, kernels, compress }: JobTools,
   outcome: Outcome,
 ): Promise<void> {
   const source = await openSource(model);
+  const inputs = await readRecipeInputs(recipe, recipeFolder);
   const { threads, signal } = job;
-  if (await isFinishedOutput(output, source, recipe, kernels, () => ({ threads, signal }))) {
-    const { storedBytes, bitsPerWeight } = await readCompressResult(output);
-    Object.assign(outcome, { status: 'kept', storedBytes, bitsPerWeight });
+  if (await isFinishedOutput(output, source, recipe, inputs, kernels, () => ({ threads, signal }))) {
+    const { storedBytes, bitsPerWeight, error } = await readCompressResult(output);
+    Object.assign(outcome, {
+      storedBytes,
+      bitsPerWeight,
+      ...(error === undefined ? { status: 'kept' } : failed(error)),
+    });
     return;
   }
   let resume = true;
   for (;;) {
     outcome.attempts++;
     try {
-      const done = await compress({ ...job, model, recipe, output, resume, force });
-      const { runId, storedBytes, bitsPerWeight } = done;
-      Object.assign(outcome, { status: 'done', runId, storedBytes, bitsPerWeight });
+      const done = await compress({ ...job, model, recipe, recipeFolder, output, resume, force });
+      const { runId, storedBytes, bitsPerWeight, error } = done;
+      const status = error === undefined ? { status: 'done' } : failed(error);
+      Object.assign(outcome, { runId, storedBytes, bitsPerWeight, ...status });
       return;
     } catch (error) {
       // The output of a finished run that was damaged since.
@@ -152,6 +159,11 @@ function sleep(durationMs: number, signal: AbortSignal): Promise<void> {
 
 function isStop(error: unknown): boolean {
   return error instanceof WorkbenchError && /^JOB_(CANCELLED|INTERRUPTED)$/.test(error.code);
+}
+
+/** An output that is whole, but worse than its recipe allows. */
+function failed({ stack: _, ...parts }: SerializedError): Pick<Outcome, 'status' | 'error'> {
+  return { status: 'failed', error: parts };
 }
 
 function publicError(error: unknown): BatchedJob['error'] {

@@ -47,6 +47,8 @@ export interface MeasuredModel {
   texts: CalibratedText[];
   /** Windows that the model was shown. */
   sequences: number;
+  windows: readonly Int32Array[];
+  fingerprint: CalibrationFingerprint;
   blocks: number;
   measuredBlocks: number;
   memory: CalibrateResult['memory'];
@@ -129,7 +131,7 @@ export async function measureInputs(options: CalibrateOptions, tools: CalibrateT
       inputs.push(...known.map((input) => ({ block, ...input, cached })));
     }
     const { measuredBlocks } = walk;
-    return { inputs, texts, sequences: windows.length, blocks, measuredBlocks, memory, notes };
+    return { inputs, texts, sequences: windows.length, windows, fingerprint, blocks, measuredBlocks, memory, notes };
   } finally {
     await calibrator.close();
   }

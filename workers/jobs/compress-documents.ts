@@ -1,4 +1,5 @@
-import { LATHE_FILE_NAME, type LatheFile } from '../../core/contract/lathe-file.ts';
+import { LATHE_FILE_NAME, type LatheFile, type QuantizationFacts } from '../../core/contract/lathe-file.ts';
+import { missedLimits } from '../../core/contract/missed-limits.ts';
 import type { Recipe } from '../../core/contract/recipe.ts';
 import type { CompressResult } from '../../core/contract/results.ts';
 import { FormatError } from '../../core/errors.ts';
@@ -11,23 +12,30 @@ import { readLatheFile, toBase64 } from '../engine/lathe-json.ts';
 import { nodeFileAccess } from '../engine/node-file-access.ts';
 import { programVersion } from '../engine/run-identity.ts';
 
-/** The content of `lathe.json`; depends on model, recipe and version alone. */
+/** What `lathe.json` says beside sizes and hashes. */
+export interface OutputFacts {
+  method: LatheFile['method'];
+  seed?: number | null;
+  quantization?: QuantizationFacts;
+}
+
+/** The content of `lathe.json`; depends on model, recipe, its texts and the version alone. */
 export function describeOutput(
   finished: FinishedWork,
   files: readonly SourceFile[],
   model: SafetensorsModel,
   recipe: Recipe,
+  { method, seed = null, quantization }: OutputFacts,
 ): Omit<LatheFile, 'integrity'> {
   const { tensors, sourceFiles, original, notes } = finished;
   const storedBytes = sumOf(tensors, (tensor) => tensor.storedBytes);
-  const method = recipe.steps[0]?.codec ?? 'split-plane';
   return {
     schema: 1,
     program: { name: 'lathe', version: programVersion() },
     method,
-    lossless: true,
+    lossless: quantization === undefined,
     recipe,
-    seed: null,
+    seed,
     source: {
       kind: model.openedAs === 'folder' ? 'folder' : 'file',
       architecture: model.architecture,
@@ -42,18 +50,21 @@ export function describeOutput(
       bitsPerWeight: bitsPerWeight(storedBytes, model.parameters),
       files: [...files],
     },
-    tensors: tensors.map(({ name, dtype, shape, method: how, storedBytes: bytes, file }) => ({
-      name,
-      canonicalName: name,
-      dtype,
-      shape,
-      method: how,
-      storedBytes: bytes,
-      bitsPerWeight: bitsPerWeight(bytes, elementCount(shape) ?? 0),
-      error: 0,
-      file,
-    })),
+    tensors: tensors.map(
+      ({ name, canonicalName = name, dtype, shape, method: how, error = 0, storedBytes: bytes, file }) => ({
+        name,
+        canonicalName,
+        dtype,
+        shape,
+        method: how,
+        storedBytes: bytes,
+        bitsPerWeight: bitsPerWeight(bytes, elementCount(shape) ?? 0),
+        error,
+        file,
+      }),
+    ),
     notes,
+    ...(quantization === undefined ? {} : { quantization }),
     original: {
       headers: toBase64(original.headers),
       files: toBase64(original.files),
@@ -79,7 +90,9 @@ export async function readCompressResult(output: string): Promise<ResultFromFile
       whatToDo: 'Let nothing change the output during a run, and run it again.',
     });
   }
-  const { source, output: written, tensors, notes } = lathe;
+  const { source, output: written, tensors, notes, quantization, metrics, overlap, recipe } = lathe;
+  const blocks = tensors.filter(({ canonicalName, shape }) => shape.length > 1 && IN_BLOCK.test(canonicalName));
+  const error = missedLimits(recipe.limits, metrics);
   return {
     schema: 1,
     output,
@@ -90,9 +103,23 @@ export async function readCompressResult(output: string): Promise<ResultFromFile
     sourceFileBytes: sumOf(source.files, ({ bytes }) => bytes),
     bitsPerWeight: written.bitsPerWeight,
     tensors,
+    ...(quantization === undefined
+      ? {}
+      : {
+          bitsPerBlockWeight: bitsPerWeight(
+            sumOf(blocks, (tensor) => tensor.storedBytes),
+            sumOf(blocks, ({ shape }) => elementCount(shape) ?? 0),
+          ),
+          quantization,
+        }),
+    ...(metrics === undefined ? {} : { metrics, overlap: overlap ?? false }),
     notes,
+    ...(error === null ? {} : { error }),
   };
 }
+
+/** Names of what lies in a decoder's blocks, in all families. */
+const IN_BLOCK = /(^|\.)(layers|h)\.\d+\./;
 
 function sumOf<T>(items: readonly T[], value: (item: T) => number): number {
   return items.reduce((sum, item) => sum + value(item), 0);

@@ -1,18 +1,19 @@
+import { resolve } from 'node:path';
+import type { EvaluateResult } from '../../core/contract/evaluation-result.ts';
 import { writeLatheFile, LATHE_FILE_NAME } from '../../core/contract/lathe-file.ts';
 import type { CompressResult } from '../../core/contract/results.ts';
 import type { RunFigures } from '../../core/contract/run-figures.ts';
 import { JobError, VerificationError, WorkbenchError } from '../../core/errors.ts';
-import type { Kernels } from '../../core/kernels/kernels.ts';
-import type { LosslessWork, WorkContext } from '../../core/methods/lossless/work.ts';
-import type { Demand, ResourcePool } from '../../core/scheduling/resource-pool.ts';
+import type { QuantizeKernels } from '../../core/kernels/quantize-kernels.ts';
+import type { WorkContext } from '../../core/methods/lossless/work.ts';
+import type { ResourcePool } from '../../core/scheduling/resource-pool.ts';
 import { runTasks } from '../../core/scheduling/run-tasks.ts';
 import type { Task, TaskRecords } from '../../core/scheduling/task.ts';
 import { writeFileDurably } from '../engine/durable-files.ts';
 import { checkUnchanged, takeFingerprints, type Fingerprints } from '../engine/fingerprints.ts';
-import type { CompressOptions } from '../engine/job-options.ts';
+import type { CompressOptions, EvaluateOptions } from '../engine/job-options.ts';
 import { readLatheFile, sha256Hex } from '../engine/lathe-json.ts';
 import { poolOf, withLease } from '../engine/job-scheduling.ts';
-import { jobDemand } from '../engine/memory-limit.ts';
 import { nodeFileAccess } from '../engine/node-file-access.ts';
 import { nodeOutputFiles } from '../engine/node-output-files.ts';
 import {
@@ -30,40 +31,47 @@ import { RunRecorder } from '../engine/run-recorder.ts';
 import { stopIfAsked } from '../../core/stop-if-asked.ts';
 import { removeStrangers } from '../engine/strangers.ts';
 import { beginRun, type BegunRun } from './begin-run.ts';
-import { describeOutput, readCompressResult } from './compress-documents.ts';
+import type { AllocationTools } from './allocate-formats.ts';
+import { readCompressResult } from './compress-documents.ts';
+import type { Compression, PreparedCompression } from './compression.ts';
+import { evaluateOutput } from './evaluate-output.ts';
 import { openSource } from './open-source.ts';
 import { outputPath } from './output-path.ts';
-import { planLosslessWork } from './plan-lossless-work.ts';
-import { hashedFiles, verifyNewOutput, verificationBytes } from './verify-new-output.ts';
+import { planCompression } from './plan-compression.ts';
+import { allInputs, readRecipeInputs } from './recipe-inputs.ts';
 
 /** A run that ended with one of these would end so again: its partial output is of no use. */
 const HOPELESS = /^(VERIFY|FORMAT|MODEL|RECIPE|USAGE)_/;
 
+/** What a compression needs of the engine beside its own work. */
+export interface CompressTools extends AllocationTools {
+  kernels: QuantizeKernels;
+  home: string;
+  evaluate: (options: EvaluateOptions) => Promise<EvaluateResult>;
+}
+
 /**
- * Compresses a model into a folder: plans, codes item by item with a journal, verifies everything by decoding it, writes
- * `lathe.json`, and puts the output in its place.
+ * Compresses a model into a folder: plans, measures what the recipe asks for, codes item by item with a journal, verifies
+ * everything by decoding it, writes `lathe.json`, and puts the output in its place. Then evaluates it, if the recipe says so.
  *
+ * @returns with `error` where a limit of the recipe was missed
  * @throws WorkbenchError of any kind; JOB_INTERRUPTED if it was stopped and can be resumed. At every instant there is the
  * old output, the new one, or a partial folder that a resumed run finishes
  */
-export async function compressJob(asked: CompressOptions, kernels: Kernels, home: string): Promise<CompressResult> {
+export async function compressJob(asked: CompressOptions, tools: CompressTools): Promise<CompressResult> {
   const usage = startUsage();
+  const { kernels, home } = tools;
   const recorder = new RunRecorder(asked.onEvent);
-  const options = { ...asked, onEvent: recorder.onEvent };
+  const recipeFolder = resolve(asked.recipeFolder ?? '.');
+  const options = { ...asked, recipeFolder, onEvent: recorder.onEvent };
   const { recipe, resume, force, signal, onEvent } = options;
   onEvent({ event: 'stage', stage: 'plan' });
   const model = await openSource(options.model);
   const output = await outputPath(options.output, model);
   if (!resume) await refuseExistingOutput(output, force);
-  const pool = poolOf(options);
-  const demand = jobDemand(kernels, options.threads, model.tensors.length);
-  const { threads } = pool.sizeOf(demand, 'this job');
-  if (threads < options.threads) {
-    const message = `Using ${threads} of ${options.threads} threads to stay within the memory limit.`;
-    onEvent({ event: 'note', message });
-  }
-  const tracker = createProgressTracker(threads, signal, onEvent);
-  const context: WorkContext = {
+  const inputs = await readRecipeInputs(recipe, recipeFolder);
+  const tracker = createProgressTracker(options.threads, signal, onEvent);
+  const context = {
     kernels,
     files: nodeOutputFiles,
     access: nodeFileAccess,
@@ -71,8 +79,17 @@ export async function compressJob(asked: CompressOptions, kernels: Kernels, home
     model,
     folder: newFolderOf(output),
   };
-  const work = planLosslessWork(context, recipe);
-  const fingerprints = await takeFingerprints(model, recipe, programVersion());
+  const compression = await planCompression(context, options, inputs, tools);
+  const pool = poolOf(options);
+  const { threads } = pool.sizeOf(compression.demand, 'this job');
+  if (threads < options.threads) {
+    tracker.useThreads(threads);
+    const message = `Using ${threads} of ${options.threads} threads to stay within the memory limit.`;
+    onEvent({ event: 'note', message });
+  }
+  for (const message of inputs.notes) onEvent({ event: 'warning', message });
+  const takePrints = () => takeFingerprints(model, recipe, programVersion(), allInputs(inputs));
+  const fingerprints = await takePrints();
   const place = await openOutputFolder(output, kernels);
   let begun: BegunRun | null = null;
   try {
@@ -85,9 +102,9 @@ export async function compressJob(asked: CompressOptions, kernels: Kernels, home
       records: begun.records.size,
     });
     await applyRetention(home, begun.runId, kernels, recorder);
-    await begun.folder.journal.append({ type: 'plan', items: work.items.length });
     if (begun.isCommitted) await finishCommitted(output, place, context);
-    else await runWork({ work, context, begun, place, tracker, options, fingerprints, pool, demand });
+    else await runWork({ compression, context, begun, place, tracker, options, fingerprints, takePrints, pool });
+    await evaluateOutput({ output, inputs, options, begun, evaluate: tools.evaluate });
     const result = await readCompressResult(output);
     const used = await usage();
     await recorder.done({ ...figuresOf(result), ...used });
@@ -126,38 +143,38 @@ async function finishCommitted(output: string, place: OutputFolder, { kernels, c
 }
 
 interface RunParts {
-  work: LosslessWork;
+  compression: Compression;
   context: WorkContext;
   begun: BegunRun;
   place: OutputFolder;
   tracker: ProgressTracker;
   options: CompressOptions;
   fingerprints: Fingerprints;
+  takePrints: () => Promise<Fingerprints>;
   pool: ResourcePool;
-  demand: Demand;
 }
 
 async function runWork(parts: RunParts): Promise<void> {
-  const { work, context, begun, place, tracker, options, fingerprints, pool, demand } = parts;
-  const { model, folder } = context;
-  const itemBytes = work.items.reduce((sum, { workBytes }) => sum + workBytes, 0);
-  // Until the output is there, its files are taken to be as large as the model's.
-  tracker.expect(itemBytes + verificationBytes(model, [...model.weightFiles, ...model.otherFiles]));
-  const records = await runItems(parts);
-  const finished = await work.finish(records);
+  const { compression, context, begun, place, tracker, options, fingerprints, takePrints, pool } = parts;
+  const { folder } = context;
+  const prepared = await compression.prepare();
+  await begun.folder.journal.append({ type: 'plan', items: prepared.items.length });
+  const itemBytes = prepared.items.reduce((sum, { workBytes }) => sum + workBytes, 0);
+  tracker.expect(itemBytes + (await prepared.verificationBytes(null)));
+  const records = await runItems(parts, prepared);
+  const finished = await prepared.finish(records);
   await removeStrangers(folder, finished.outputFiles);
-  tracker.expect(itemBytes + verificationBytes(model, await hashedFiles(finished, context)));
+  tracker.expect(itemBytes + (await prepared.verificationBytes(finished)));
   tracker.stage('verify');
-  const { outputFiles, sourceFiles } = await withLease(options, pool, demand, 'verifying the output', () =>
-    verifyNewOutput(finished, context, tracker),
+  const verified = await withLease(options, pool, compression.demand, 'verifying the output', () =>
+    prepared.verify(finished, tracker),
   );
-  checkUnchanged(fingerprints, await takeFingerprints(model, options.recipe, programVersion()));
-  const description = describeOutput({ ...finished, sourceFiles }, outputFiles, model, options.recipe);
-  const text = writeLatheFile(description, sha256Hex);
+  checkUnchanged(fingerprints, await takePrints());
+  const text = writeLatheFile(prepared.describe(finished, verified), sha256Hex);
   await writeFileDurably(`${folder}/${LATHE_FILE_NAME}`, text);
   // What was written must be readable before it may replace anything.
   await readCompressResult(folder);
-  for (const message of [...model.notes, ...finished.notes]) options.onEvent({ event: 'note', message });
+  for (const message of [...context.model.notes, ...finished.notes]) options.onEvent({ event: 'note', message });
   stopIfAsked(options.signal);
   await begun.folder.journal.append({ type: 'committing', latheFileSha256: sha256Hex(text) });
   await begun.folder.journal.flush();
@@ -165,15 +182,18 @@ async function runWork(parts: RunParts): Promise<void> {
 }
 
 /** Items one after the other, each on all threads: kernels divide a tensor's work better than tensors divide a model's. */
-async function runItems({ work, begun, tracker, options, pool, demand }: RunParts): Promise<TaskRecords> {
-  const tasks = work.items.map((item, index): Task => {
-    const before = work.items[index - 1];
+async function runItems(
+  { compression, begun, tracker, options, pool }: RunParts,
+  { items }: PreparedCompression,
+): Promise<TaskRecords> {
+  const tasks = items.map((item, index): Task => {
+    const before = items[index - 1];
     return {
       key: item.key,
       stage: 'compress',
       label: item.label,
       needs: before === undefined ? [] : [before.key],
-      demand,
+      demand: compression.demand,
       work: item.workBytes,
       run: ({ records }) => item.run(records),
       holds: (record) => item.holds(record),

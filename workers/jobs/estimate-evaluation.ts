@@ -1,3 +1,4 @@
+import { calibrationBytes } from '../../core/calibration/calibration-memory.ts';
 import { contentBytes, shareMemory } from '../../core/evaluation/evaluation-memory.ts';
 import type { EstimateResult } from '../../core/contract/results.ts';
 import { ModelError } from '../../core/errors.ts';
@@ -8,6 +9,7 @@ import type { EstimateOptions } from '../engine/job-options.ts';
 import { nodeFileAccess } from '../engine/node-file-access.ts';
 import { describeWeights } from '../inference/open-forward-pass.ts';
 import { openWeightSource } from '../inference/open-weight-source.ts';
+import type { RecipeInputs } from './recipe-inputs.ts';
 
 /** The window and the text that the estimate is for: the default context, and a text as large as WikiText-2's test part. */
 const CONTEXT = 256;
@@ -19,17 +21,9 @@ export async function estimateEvaluation(
   { threads, memoryLimitBytes }: EstimateOptions,
   kernels: Kernels,
 ): Promise<EstimateResult['evaluation']> {
-  const weights = await openWeightSource(model, kernels, () => ({ threads }));
   try {
-    const description = describeWeights(model.config, weights);
-    const tokenizer = await nodeFileAccess.stat(`${model.root}/tokenizer.json`);
-    const processBytes = contentBytes({
-      ...TEXT,
-      sequences: TEXT.tokens / CONTEXT,
-      tokenizerBytes: tokenizer?.sizeBytes ?? 0,
-      hasReference: false,
-      kernelBytes: kernels.memoryBytes(threads),
-    });
+    const description = await describeModel(model, threads, kernels);
+    const processBytes = await processBytesFor(model, { ...TEXT, sequences: TEXT.tokens / CONTEXT }, threads, kernels);
     const limitBytes = memoryLimitBytes ?? (await defaultMemoryLimit());
     const { memory } = shareMemory([description], { length: CONTEXT, processBytes, limitBytes, threads });
     const { peakMemoryBytes, leastMemoryBytes } = memory;
@@ -38,4 +32,45 @@ export async function estimateEvaluation(
     if (!(error instanceof ModelError)) throw error;
     return { context: CONTEXT, peakMemoryBytes: null, leastMemoryBytes: null, problem: error.what };
   }
+}
+
+/**
+ * Bound of the memory of the calibration that a recipe asks for; 0 where it asks for none.
+ *
+ * @throws as `describeWeights`, where the model cannot be run
+ */
+export async function estimateCalibration(
+  model: SafetensorsModel,
+  { calibration, calibrationTexts }: RecipeInputs,
+  withGram: boolean,
+  { threads, memoryLimitBytes }: EstimateOptions,
+  kernels: Kernels,
+): Promise<number> {
+  if (calibration === null) return 0;
+  const description = await describeModel(model, threads, kernels);
+  const { sequences: windows, sequenceLength: length } = calibration;
+  const textBytes = calibrationTexts.reduce((most, { bytes }) => Math.max(most, bytes), 0);
+  const all = calibrationTexts.reduce((sum, { bytes }) => sum + bytes, 0);
+  // A token has at least one byte.
+  const contents = { textBytes, tokens: all, sequences: windows };
+  const processBytes =
+    (await processBytesFor(model, contents, threads, kernels)) +
+    calibrationBytes(description, { windows, length, withGram });
+  const limitBytes = memoryLimitBytes ?? (await defaultMemoryLimit());
+  return shareMemory([description], { length, processBytes, limitBytes, threads }).memory.peakMemoryBytes;
+}
+
+async function describeModel(model: SafetensorsModel, threads: number, kernels: Kernels) {
+  return describeWeights(model.config, await openWeightSource(model, kernels, () => ({ threads })));
+}
+
+async function processBytesFor(
+  model: SafetensorsModel,
+  contents: { textBytes: number; tokens: number; sequences: number },
+  threads: number,
+  kernels: Kernels,
+): Promise<number> {
+  const tokenizer = await nodeFileAccess.stat(`${model.root}/tokenizer.json`);
+  const tokenizerBytes = tokenizer?.sizeBytes ?? 0;
+  return contentBytes({ ...contents, tokenizerBytes, hasReference: false, kernelBytes: kernels.memoryBytes(threads) });
 }

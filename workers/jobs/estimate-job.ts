@@ -1,20 +1,27 @@
-import type { Recipe } from '../../core/contract/recipe.ts';
+import { resolve } from 'node:path';
+import type { EncodeStep } from '../../core/contract/recipe.ts';
 import type { EstimateResult } from '../../core/contract/results.ts';
-import { UsageError } from '../../core/errors.ts';
+import { requireSupported } from '../../core/contract/unsupported-recipe.ts';
 import { DTYPE_BITS } from '../../core/formats/safetensors/dtypes.ts';
 import type { Kernels } from '../../core/kernels/kernels.ts';
+import type { QuantizeKernels } from '../../core/kernels/quantize-kernels.ts';
 import { predictDfloat11, predictSplitPlane, type TensorFigures } from '../../core/methods/lossless/predict-sizes.ts';
 import { skippedTensors } from '../../core/methods/lossless/skipped-tensors.ts';
 import type { ModelTensor, SafetensorsModel } from '../../core/model/open-model.ts';
 import { bitsPerWeight } from '../../core/units.ts';
 import type { EstimateOptions, JobOptions } from '../engine/job-options.ts';
-import { fitThreads, peakMemoryBytes } from '../engine/memory-limit.ts';
+import { openResourcePool } from '../engine/job-scheduling.ts';
+import { BASE_BYTES, fitThreads, peakMemoryBytes } from '../engine/memory-limit.ts';
+import { nodeFileAccess } from '../engine/node-file-access.ts';
+import { nodeOutputFiles } from '../engine/node-output-files.ts';
 import { refuseExistingOutput } from '../engine/output-folder.ts';
 import { createProgressTracker } from '../engine/progress-tracker.ts';
 import { stopIfAsked } from '../../core/stop-if-asked.ts';
-import { estimateEvaluation } from './estimate-evaluation.ts';
+import { estimateCalibration, estimateEvaluation } from './estimate-evaluation.ts';
 import { openSource } from './open-source.ts';
 import { outputPath } from './output-path.ts';
+import { planCompression } from './plan-compression.ts';
+import { readRecipeInputs, type RecipeInputs } from './recipe-inputs.ts';
 
 /** Read of all tensors together: a fraction of a second on a fast disk, seconds on a slow one. */
 const SAMPLE_BYTES = 256 << 20;
@@ -36,51 +43,134 @@ const SLOW_BYTES_PER_SECOND = 40e6;
  * @throws UsageError, ModelError, FormatError, JobError where a run would fail before it writes
  * Cost: reads headers, and at most 256 MiB of weights.
  */
-export async function estimateJob(options: EstimateOptions, kernels: Kernels): Promise<EstimateResult> {
+export async function estimateJob(options: EstimateOptions, kernels: QuantizeKernels): Promise<EstimateResult> {
   const model = await openSource(options.model);
   const { recipe, output } = options;
+  requireSupported(recipe);
   if (output) await refuseExistingOutput(await outputPath(output.path, model), output.force);
-  const names = model.tensors.map(({ name }) => name);
-  const { skip, notes } = skippedTensors(recipe, names);
-  const threads = fitThreads(kernels, options.threads, model.tensors.length, options.memoryLimitBytes);
-  const { figures, isWhole } = await sampleModel(model, threads, options, kernels);
-  const predicted = predict(model, recipe, skip, figures, kernels);
+  const inputs = await readRecipeInputs(recipe, resolve(options.recipeFolder ?? '.'));
+  const [step] = recipe.steps;
+  const figures =
+    step?.step === 'encode'
+      ? await estimateLossless(step, model, options, kernels)
+      : await estimateQuantized(model, inputs, options, kernels);
   const sourceStoredBytes = model.tensors.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
-  const errorBytes =
-    predicted.storedBytes * (isWhole ? WHOLE_ERROR : SAMPLE_ERROR) + TENSOR_ERROR_BYTES * model.tensors.length;
+  const { storedBytes, storedBytesLow, storedBytesHigh, peakMemoryBytes: ownBytes, notes, seconds } = figures;
   return {
     schema: 1,
-    storedBytes: predicted.storedBytes,
-    storedBytesLow: Math.max(0, Math.floor(predicted.storedBytes - errorBytes)),
-    storedBytesHigh: Math.ceil(predicted.storedBytes + errorBytes),
+    storedBytes,
+    storedBytesLow,
+    storedBytesHigh,
     sourceStoredBytes,
     parameters: model.parameters,
-    bitsPerWeight: bitsPerWeight(predicted.storedBytes, model.parameters),
-    peakMemoryBytes: peakMemoryBytes(kernels, threads, model.tensors.length),
-    secondsLow: sourceStoredBytes / (FAST_BYTES_PER_SECOND_AND_THREAD * threads),
-    secondsHigh: 1 + sourceStoredBytes / SLOW_BYTES_PER_SECOND,
-    problems: [...notes, ...predicted.notes].map((message) => ({ message, blocking: false })),
+    bitsPerWeight: bitsPerWeight(storedBytes, model.parameters),
+    peakMemoryBytes: ownBytes,
+    secondsLow: seconds.low,
+    secondsHigh: seconds.high,
+    problems: [...notes, ...inputs.notes].map((message) => ({ message, blocking: false })),
     wouldFail: false,
     evaluation: await estimateEvaluation(model, options, kernels),
   };
 }
 
-function predict(
+interface Figures {
+  storedBytes: number;
+  storedBytesLow: number;
+  storedBytesHigh: number;
+  peakMemoryBytes: number;
+  notes: string[];
+  seconds: { low: number; high: number };
+}
+
+/** By a sample of the weights. */
+async function estimateLossless(
+  step: EncodeStep,
   model: SafetensorsModel,
-  recipe: Recipe,
-  skip: ReadonlySet<string>,
-  figures: ReadonlyMap<string, TensorFigures>,
+  options: EstimateOptions,
   kernels: Kernels,
-): { storedBytes: number; notes: string[] } {
-  const [step] = recipe.steps;
-  switch (step?.codec) {
-    case 'dfloat11':
-      return predictDfloat11(model, { units: step.units, skip }, figures, kernels);
-    case 'split-plane':
-      return { storedBytes: predictSplitPlane(model, skip, figures), notes: [] };
-    case undefined:
-      throw new UsageError({ code: 'RECIPE_INVALID_VALUE', what: 'The recipe has no step.', whatToDo: 'Add one.' });
-  }
+): Promise<Figures> {
+  const names = model.tensors.map(({ name }) => name);
+  const { skip, notes } = skippedTensors(options.recipe, names);
+  const threads = fitThreads(kernels, options.threads, model.tensors.length, options.memoryLimitBytes);
+  const { figures, isWhole } = await sampleModel(model, threads, options, kernels);
+  const predicted =
+    step.codec === 'dfloat11'
+      ? predictDfloat11(model, { units: step.units, skip }, figures, kernels)
+      : { storedBytes: predictSplitPlane(model, skip, figures), notes: [] };
+  const sourceBytes = model.tensors.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  const errorBytes =
+    predicted.storedBytes * (isWhole ? WHOLE_ERROR : SAMPLE_ERROR) + TENSOR_ERROR_BYTES * model.tensors.length;
+  return {
+    storedBytes: predicted.storedBytes,
+    storedBytesLow: Math.max(0, Math.floor(predicted.storedBytes - errorBytes)),
+    storedBytesHigh: Math.ceil(predicted.storedBytes + errorBytes),
+    peakMemoryBytes: peakMemoryBytes(kernels, threads, model.tensors.length),
+    notes: [...notes, ...predicted.notes],
+    seconds: {
+      low: sourceBytes / (FAST_BYTES_PER_SECOND_AND_THREAD * threads),
+      high: 1 + sourceBytes / SLOW_BYTES_PER_SECOND,
+    },
+  };
+}
+
+/** From headers alone. */
+async function estimateQuantized(
+  model: SafetensorsModel,
+  inputs: RecipeInputs,
+  options: EstimateOptions,
+  kernels: QuantizeKernels,
+): Promise<Figures> {
+  const { threads, memoryLimitBytes, recipe } = options;
+  const notPlanned = () => Promise.reject(new Error('an estimate measures nothing'));
+  const context = {
+    kernels,
+    files: nodeOutputFiles,
+    access: nodeFileAccess,
+    call: () => ({ threads, signal: options.signal }),
+    model,
+    folder: '',
+  };
+  const asked = { ...options, output: '', resume: false, force: false };
+  const plan = await planCompression(context, asked, inputs, { measure: notPlanned, measureErrors: notPlanned });
+  const { threads: used, memoryBytes } = openResourcePool(threads, memoryLimitBytes).sizeOf(plan.demand, 'this job');
+  const usesGptq = recipe.steps.some((step) => step.step === 'quantize' && step.method === 'gptq');
+  const calibrating = await estimateCalibration(model, inputs, usesGptq, options, kernels);
+  const sourceBytes = model.tensors.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  const { sequences = 0, sequenceLength = 0 } = inputs.calibration ?? {};
+  const tokens = sequences * sequenceLength;
+  const flops = 2 * tokens * model.parameters + (usesGptq ? gptqFlops(model) + tokens * gramFlops(model) : 0);
+  const { low, high } = plan.storedBytes ?? { low: 0, high: sourceBytes };
+  return {
+    storedBytes: high,
+    storedBytesLow: low,
+    storedBytesHigh: high,
+    peakMemoryBytes: Math.max(BASE_BYTES + memoryBytes, calibrating),
+    notes: plan.notes,
+    seconds: {
+      low: sourceBytes / (FAST_QUANTIZED_BYTES * used) + flops / (FAST_FLOPS * used),
+      high: 2 + sourceBytes / SLOW_QUANTIZED_BYTES + flops / SLOW_FLOPS,
+    },
+  };
+}
+
+/** Source bytes that are quantized and verified in a second: of a fast thread, and of a slow machine. */
+const FAST_QUANTIZED_BYTES = 300e6;
+const SLOW_QUANTIZED_BYTES = 4e6;
+/** Single-precision arithmetic of a fast core, and of a slow machine. */
+const FAST_FLOPS = 120e9;
+const SLOW_FLOPS = 8e9;
+
+/** Of solving for every matrix: out · in² + 4/3 · in³. */
+function gptqFlops({ tensors }: SafetensorsModel): number {
+  return tensors.reduce(
+    (sum, { shape: [rows = 0, columns = 0] }) => sum + rows * columns ** 2 + (4 / 3) * columns ** 3,
+    0,
+  );
+}
+
+/** Of the Gram matrices, for each token: maps that share an input are counted each by itself. */
+function gramFlops({ tensors }: SafetensorsModel): number {
+  return tensors.reduce((sum, { shape: [, columns = 0] }) => sum + columns ** 2, 0);
 }
 
 async function sampleModel(model: SafetensorsModel, threads: number, options: JobOptions, kernels: Kernels) {

@@ -1,17 +1,10 @@
 import { resolve } from 'node:path';
 import type { ExportResult } from '../../core/contract/export-result.ts';
-import { KernelError, NumericsError, UsageError } from '../../core/errors.ts';
-import { isPlainType } from '../../core/formats/gguf/ggml-types.ts';
-import type { FloatDtype, GgmlType } from '../../core/kernels/kernels.ts';
-import type { GptqFigures, QuantizeFigures, QuantizeKernels } from '../../core/kernels/quantize-kernels.ts';
-import {
-  planGgufExport,
-  type GgufExportPlan,
-  type GgufExportTensor,
-} from '../../core/methods/gguf/plan-gguf-export.ts';
+import { UsageError } from '../../core/errors.ts';
+import type { QuantizeFigures, QuantizeKernels } from '../../core/kernels/quantize-kernels.ts';
+import { FILE_TYPES, typeInMix } from '../../core/methods/gguf/gguf-types.ts';
+import { layOutGguf, planGgufExport, type GgufExportPlan } from '../../core/methods/gguf/plan-gguf-export.ts';
 import type { SafetensorsModel } from '../../core/model/open-model.ts';
-import { quoted } from '../../core/quoted.ts';
-import type { Demand } from '../../core/scheduling/resource-pool.ts';
 import type { Tokenizer } from '../../core/tokenizer/tokenizer.ts';
 import { bitsPerWeight } from '../../core/units.ts';
 import type { ExportGgufOptions } from '../engine/job-options.ts';
@@ -21,9 +14,19 @@ import { nodeOutputFiles } from '../engine/node-output-files.ts';
 import { refuseExistingFile, writeOutputFile } from '../engine/output-file.ts';
 import { startUsage } from '../engine/process-usage.ts';
 import { createProgressTracker, type ProgressTracker } from '../engine/progress-tracker.ts';
-import { importanceFor, type ExportImportance, type MeasureInputs, type TensorInput } from './export-importance.ts';
+import { importanceFor, type ExportImportance, type MeasureInputs } from './export-importance.ts';
 import { readExportedTokenizer } from './exported-tokenizer.ts';
 import { openSource } from './open-source.ts';
+import { nameOf } from './plan-quantized.ts';
+import {
+  gainOf,
+  quantizedBytes,
+  quantizeTensor,
+  relativeErrorOf,
+  withFeedback,
+  type Quantized,
+  type TensorInput,
+} from './quantize-tensor.ts';
 import { verifyExportedGguf } from './verify-exported-gguf.ts';
 
 /**
@@ -47,20 +50,23 @@ export async function exportGgufJob(
   refuseInput(output, model);
   await refuseExistingFile(output, force);
   const pool = poolOf(options);
-  const demand = withFeedback(jobDemand(kernels, options.threads, model.tensors.length), options, model);
+  const plain = jobDemand(kernels, options.threads, model.tensors.length);
+  const demand = method === 'gptq' ? withFeedback(plain, model) : plain;
   const { threads } = pool.sizeOf(demand, 'this job');
   const source = options.hasTokenizer ? await readExportedTokenizer(model) : null;
-  const plan = planGgufExport(model, {
-    mix: type,
+  const layout = layOutGguf(model);
+  const mixFacts = { ...layout.facts, hasImportance: options.calibration !== null || options.imatrix !== null };
+  const plan = planGgufExport(layout, {
+    choose: (tensor) => typeInMix(tensor, type, mixFacts),
+    fileType: FILE_TYPES[type],
     name: nameOf(model.root),
     tokenizer: source?.keys ?? null,
-    hasImportance: options.calibration !== null || options.imatrix !== null,
   });
   for (const message of plan.notes) onEvent({ event: 'note', message });
-  const importance = await importanceFor(options, plan, threads, measure);
+  const importance = await importanceFor({ ...options, gram: method === 'gptq', threads }, plan.tensors, measure);
   const { inputs } = importance;
   const tracker = createProgressTracker(threads, signal, onEvent);
-  tracker.expect(sumOf(plan.tensors, sourceBytes) + sumOf(plan.tensors, ({ sizeBytes }) => sizeBytes));
+  tracker.expect(sumOf(plan.tensors, quantizedBytes) + sumOf(plan.tensors, ({ sizeBytes }) => sizeBytes));
   const written = await withLease(options, pool, demand, 'this job', () =>
     writeOutputFile(output, 'export', { force, kernels, onEvent }, (path) =>
       writeAndVerify({ path, plan, model, tokenizer: source?.tokenizer ?? null, kernels, tracker, inputs, method }),
@@ -82,20 +88,13 @@ interface WritingParts {
   method: ExportGgufOptions['method'];
 }
 
-/** What became of a tensor. */
-interface Quantized {
-  figures: QuantizeFigures;
-  /** Null where there was none. */
-  feedback: GptqFigures | null;
-}
-
 interface Written {
   quantized: Quantized[];
   sha256: string;
 }
 
 async function writeAndVerify(parts: WritingParts): Promise<Written> {
-  const { path, plan, model, tokenizer, kernels, tracker } = parts;
+  const { path, plan, model, tokenizer, kernels, tracker, inputs, method } = parts;
   const { file, tensors, tables } = plan;
   await nodeOutputFiles.setSize(path, file.fileBytes);
   await nodeOutputFiles.writeAt(path, file.header, 0);
@@ -106,8 +105,10 @@ async function writeAndVerify(parts: WritingParts): Promise<Written> {
   for (const [index, tensor] of tensors.entries()) {
     tracker.stage('quantize', tensor.name);
     const range = { path, offsetBytes: file.offsets[index] ?? 0, sizeBytes: tensor.sizeBytes };
-    quantized.push(await quantize(tensor, range, parts));
-    tracker.settle(sourceBytes(tensor));
+    const input = inputs.get(tensor.canonicalName);
+    const target = { kind: 'write' as const, ranges: [range] };
+    quantized.push(await quantizeTensor({ ...tensor, method, input }, target, kernels, tracker.call()));
+    tracker.settle(quantizedBytes(tensor));
   }
   await kernels.syncFile(path, tracker.call());
   tracker.stage('verify');
@@ -115,81 +116,6 @@ async function writeAndVerify(parts: WritingParts): Promise<Written> {
   await verifyExportedGguf({ path, plan, figures, model, tokenizer, kernels, tracker });
   const { sha256 } = await kernels.digestFile(path, tracker.call());
   return { quantized, sha256 };
-}
-
-/**
- * With two and three bits large weights decide what a layer makes of its input; with more, weighting them costs more than it
- * gives (measured on both sample models, docs/methods/quantization.md).
- */
-function spreadOf(type: GgmlType): number | null {
-  return type === 'Q2_K' || type === 'Q3_K' ? 2 : null;
-}
-
-type Answer = { figures: QuantizeFigures; feedback?: GptqFigures } | { refusal: string };
-
-/** Damping of the Gram matrix, as GPTQ's authors take it. */
-const DAMPING = 0.01;
-
-async function quantize(
-  tensor: GgufExportTensor,
-  range: { path: string; offsetBytes: number; sizeBytes: number },
-  { kernels, tracker, inputs, method }: WritingParts,
-): Promise<Quantized> {
-  const { canonicalName, type, source } = tensor;
-  const input = isPlainType(type) ? undefined : inputs.get(canonicalName);
-  const format = {
-    type,
-    importance: input?.importance ?? null,
-    magnitudeSpread: input === undefined ? null : spreadOf(type),
-  };
-  const target = { kind: 'write' as const, ranges: [range] };
-  const gram = method === 'gptq' ? (input?.gram ?? null) : null;
-  if (method === 'gptq' && input !== undefined && gram === null) throw withoutGram(canonicalName);
-  const call = tracker.call();
-  const answer: Answer = await (
-    gram === null
-      ? kernels.quantizeGgml(source, format, target, call)
-      : kernels.gptqGgml(source, { range: gram, damping: DAMPING, isOrdered: true }, format, target, call)
-  ).catch((error: unknown) => {
-    throw namingTensor(error, canonicalName);
-  });
-  if ('figures' in answer) return { figures: answer.figures, feedback: answer.feedback ?? null };
-  throw new UsageError({
-    code: 'USAGE_INVALID_ARGUMENT',
-    what: `Tensor ${quoted(canonicalName)} cannot be ${type}: ${answer.refusal}.`,
-    where: { tensor: canonicalName },
-    whatToDo: 'Export it as BF16 or F32.',
-  });
-}
-
-/** Native memory of error feedback, for each number of the Gram matrix. */
-const FEEDBACK_BYTES = 16;
-
-function withFeedback(demand: Demand, { method }: ExportGgufOptions, { tensors }: SafetensorsModel): Demand {
-  if (method !== 'gptq') return demand;
-  const widest = tensors.reduce((most, { shape }) => (shape.length > 1 ? Math.max(most, shape[1] ?? 0) : most), 0);
-  return { ...demand, memoryBytes: (threads) => demand.memoryBytes(threads) + FEEDBACK_BYTES * widest * widest };
-}
-
-function withoutGram(tensor: string): KernelError {
-  return new KernelError({
-    code: 'BUG_UNEXPECTED',
-    what: `Tensor ${quoted(tensor)} was to be quantized by GPTQ, but it has no Gram matrix.`,
-    where: { tensor },
-    whatToDo: 'This is a fault in Lathe: please report it.',
-  });
-}
-
-/** The kernel knows a place within the tensor, not the tensor. */
-function namingTensor(error: unknown, tensor: string): unknown {
-  if (!(error instanceof Error) || !('code' in error) || error.code !== 'NUMERICS_NOT_FINITE') return error;
-  return new NumericsError({
-    code: 'NUMERICS_NOT_FINITE',
-    what: `Tensor ${quoted(tensor)} has a weight that is no number: ${'what' in error ? String(error.what) : error.message}`,
-    where: { tensor },
-    whatToDo: 'Get the model again: with such weights it does not work.',
-    cause: error,
-  });
 }
 
 function refuseInput(output: string, model: SafetensorsModel): void {
@@ -234,7 +160,6 @@ function describe(
     sha256,
     tensors: tensors.map(({ name, canonicalName, shape, type: stored, insteadOf, sizeBytes, elements }, index) => {
       const { figures, feedback } = quantized[index] ?? { figures: NO_FIGURES, feedback: null };
-      const { squares, squaredError, maxAbsError } = figures;
       return {
         name,
         canonicalName,
@@ -243,8 +168,8 @@ function describe(
         ...(insteadOf === null ? {} : { insteadOf }),
         storedBytes: sizeBytes,
         bitsPerWeight: bitsPerWeight(sizeBytes, elements),
-        maxAbsError,
-        relativeError: squares === 0 ? 0 : Math.sqrt(squaredError / squares),
+        maxAbsError: figures.maxAbsError,
+        relativeError: relativeErrorOf(figures),
         ...(feedback === null ? {} : { feedbackGain: gainOf(feedback) }),
       };
     }),
@@ -253,27 +178,14 @@ function describe(
   };
 }
 
-const NO_FIGURES = { squares: 0, squaredError: 0, maxAbsError: 0 };
-
-function gainOf({ loss, nearestLoss }: GptqFigures): number {
-  return nearestLoss === 0 ? 1 : loss / nearestLoss;
-}
-
-/** Dtypes that the plan took. */
-const BYTES_OF: Readonly<Record<FloatDtype, number>> = { BF16: 2, F16: 2, F32: 4 };
-
-function sourceBytes({ elements, source }: GgufExportTensor): number {
-  return elements * BYTES_OF[source.type as FloatDtype];
-}
-
-function nameOf(root: string): string {
-  return (
-    root
-      .split(/[/\\]/)
-      .filter((part) => part !== '')
-      .pop() ?? 'model'
-  );
-}
+const NO_FIGURES: QuantizeFigures = {
+  weights: 0,
+  squares: 0,
+  squaredError: 0,
+  weightedSquares: 0,
+  weightedError: 0,
+  maxAbsError: 0,
+};
 
 function sumOf<Item>(items: readonly Item[], valueOf: (item: Item) => number): number {
   return items.reduce((sum, item) => sum + valueOf(item), 0);

@@ -3,22 +3,33 @@ import { resolve } from 'node:path';
 import type { ExportResult } from '../../core/contract/export-result.ts';
 import { ModelError } from '../../core/errors.ts';
 import { readImatrix, type Imatrix } from '../../core/formats/imatrix/read-imatrix.ts';
-import type { ByteRange } from '../../core/kernels/kernels.ts';
-import type { GgufExportPlan } from '../../core/methods/gguf/plan-gguf-export.ts';
+import type { GgufExportTensor } from '../../core/methods/gguf/plan-gguf-export.ts';
 import { quoted } from '../../core/quoted.ts';
 import { formatCount } from '../../core/units.ts';
-import type { CalibrateOptions, ExportGgufOptions } from '../engine/job-options.ts';
+import type { CalibrateOptions, JobOptions } from '../engine/job-options.ts';
 import { nodeFileAccess } from '../engine/node-file-access.ts';
 import type { MeasuredModel } from './calibrate-job.ts';
+import type { CalibrationFingerprint } from './input-statistics-cache.ts';
+import type { TensorInput } from './quantize-tensor.ts';
 
-export interface TensorInput {
-  /** f32, one a column. */
-  importance: Float32Array;
-  /** f32 [columns, columns]; null without. */
-  gram: ByteRange | null;
+/** What is asked for: at most one of a calibration and an importance matrix. */
+export interface ImportanceOptions extends JobOptions {
+  model: string;
+  /** What the model is shown; null: nothing. */
+  calibration: Pick<CalibrateOptions, 'texts' | 'sequences' | 'sequenceLength' | 'seed'> | null;
+  imatrix: string | null;
+  /** Also Gram matrices. */
+  gram: boolean;
+}
+
+/** What the model was shown, for measurements that go on from it; no window without a calibration. */
+export interface CalibratedWindows {
+  fingerprint: CalibrationFingerprint;
+  windows: readonly Int32Array[];
 }
 
 export interface ExportImportance {
+  windows: CalibratedWindows;
   /** By canonical name of the tensor; empty: all columns count alike. */
   inputs: ReadonlyMap<string, TensorInput>;
   /** As the result tells it. */
@@ -26,6 +37,8 @@ export interface ExportImportance {
   imatrix: ExportResult['imatrix'];
   notes: string[];
 }
+
+const NO_WINDOWS: CalibratedWindows = { fingerprint: { model: '', windows: '', length: 0 }, windows: [] };
 
 export type MeasureInputs = (options: CalibrateOptions) => Promise<MeasuredModel>;
 
@@ -35,28 +48,26 @@ export type MeasureInputs = (options: CalibrateOptions) => Promise<MeasuredModel
  * @throws as `measureInputs` and `readImatrix`; ModelError IMATRIX_DIFFERS for an imatrix of another model
  */
 export async function importanceFor(
-  options: ExportGgufOptions,
-  plan: GgufExportPlan,
-  threads: number,
+  options: ImportanceOptions,
+  tensors: readonly GgufExportTensor[],
   measure: MeasureInputs,
 ): Promise<ExportImportance> {
   if (options.imatrix !== null) {
-    const importance = await fromImatrix(options.imatrix, plan);
+    const importance = await fromImatrix(options.imatrix, tensors);
     for (const message of importance.notes) options.onEvent({ event: 'note', message });
     return importance;
   }
-  if (options.calibration !== null) return fromCalibration(options, options.calibration, threads, measure);
-  return { inputs: new Map(), calibration: null, imatrix: null, notes: [] };
+  if (options.calibration !== null) return fromCalibration(options, options.calibration, measure);
+  return { inputs: new Map(), calibration: null, imatrix: null, notes: [], windows: NO_WINDOWS };
 }
 
 async function fromCalibration(
-  { model, method, memoryLimitBytes, signal, onEvent }: ExportGgufOptions,
-  calibration: NonNullable<ExportGgufOptions['calibration']>,
-  threads: number,
+  { model, gram, threads, memoryLimitBytes, signal, onEvent, scheduling }: ImportanceOptions,
+  calibration: NonNullable<ImportanceOptions['calibration']>,
   measure: MeasureInputs,
 ): Promise<ExportImportance> {
-  const gram = method === 'gptq';
-  const measured = await measure({ model, ...calibration, gram, threads, memoryLimitBytes, signal, onEvent });
+  const job = { threads, memoryLimitBytes, signal, onEvent, scheduling };
+  const measured = await measure({ model, ...calibration, gram, ...job });
   const inputs = new Map<string, TensorInput>();
   for (const { maps, statistics, gram: kept } of measured.inputs) {
     const { squares, rows } = statistics;
@@ -68,10 +79,11 @@ async function fromCalibration(
   }
   const { sequenceLength, seed } = calibration;
   const told = { texts: [...calibration.texts], sequences: measured.sequences, sequenceLength, seed };
-  return { inputs, calibration: told, imatrix: null, notes: measured.notes };
+  const { fingerprint, windows } = measured;
+  return { inputs, calibration: told, imatrix: null, notes: measured.notes, windows: { fingerprint, windows } };
 }
 
-async function fromImatrix(path: string, { tensors }: GgufExportPlan): Promise<ExportImportance> {
+async function fromImatrix(path: string, tensors: readonly GgufExportTensor[]): Promise<ExportImportance> {
   const imatrix = await readImatrix(resolve(path), path, nodeFileAccess);
   const inputs = new Map<string, TensorInput>();
   const without: string[] = [];
@@ -93,6 +105,7 @@ async function fromImatrix(path: string, { tensors }: GgufExportPlan): Promise<E
     calibration: null,
     imatrix: { file: path, datasets, chunks, chunkSize },
     notes: notesOf(imatrix, inputs.size, without),
+    windows: NO_WINDOWS,
   };
 }
 

@@ -1,3 +1,4 @@
+import type { LatheFile } from '../../core/contract/lathe-file.ts';
 import type { RestoredFile, RestoreResult } from '../../core/contract/results.ts';
 import { NumericsError, UsageError, WorkbenchError } from '../../core/errors.ts';
 import { isPlainType } from '../../core/formats/gguf/ggml-types.ts';
@@ -25,19 +26,21 @@ const TORCH_NAMES: Readonly<Record<FloatDtype, string>> = { BF16: 'bfloat16', F1
 /**
  * Makes a safetensors model in Hugging Face's names out of a GGUF file, with config and tokenizer, and reads it back.
  *
- * The dtype is the one asked for; else that of the file's matrices, if all are plain and of one; else BF16.
+ * The dtype is the one asked for; else that of the source's matrices, if `lathe.json` tells it, or of the file's, if all are
+ * plain, and of one; else BF16.
  * @throws as `ggufParts`; NumericsError NUMERICS_NOT_FINITE; UsageError USAGE_INVALID_ARGUMENT for a dtype that cannot
  * hold a weight; any WorkbenchError. Nothing stays behind on failure
  */
 export async function restoreGguf(
   model: GgufModel,
+  lathe: LatheFile | null,
   options: RestoreOptions,
   run: RestoreTools,
 ): Promise<RestoreResult> {
   const { kernels, usage } = run;
   const { signal, onEvent } = options;
   const parts = ggufParts(model);
-  const dtype = options.dtype === null ? knownDtype(parts) : DTYPES[options.dtype];
+  const dtype = options.dtype === null ? (sourceDtype(lathe) ?? knownDtype(parts)) : DTYPES[options.dtype];
   const plan = planFiles(parts, dtype, options.maxShardBytes);
   const texts = await planTexts(model, dtype, plan.index);
   const output = await outputPath(options.output, model);
@@ -65,6 +68,14 @@ export async function restoreGguf(
     notes,
     ...(await usage()),
   };
+}
+
+/** Of all matrices of the model that a folder was made from; null where they have several, or nothing tells it. */
+function sourceDtype(lathe: LatheFile | null): FloatDtype | null {
+  const matrices = (lathe?.tensors ?? []).filter(({ shape }) => shape.length > 1);
+  const dtypes = new Set(matrices.map(({ dtype }) => dtype));
+  const [only] = dtypes;
+  return dtypes.size === 1 ? (Object.values(DTYPES).find((dtype) => dtype === only) ?? null) : null;
 }
 
 /** Quantized weights tell nothing of their source's dtype. */

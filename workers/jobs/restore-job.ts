@@ -38,7 +38,7 @@ export async function restoreJob(asked: RestoreOptions, kernels: Kernels, home: 
   onEvent({ event: 'stage', stage: 'plan' });
   const { model, lathe } = await openCompressed(options.model);
   checkShardSize(options);
-  if (model.kind === 'gguf') return restoreGguf(model, options, run);
+  if (model.kind === 'gguf') return restoreGguf(model, lathe, options, run);
   checkDtype(options);
   const output = await outputPath(options.output, model);
   await refuseExistingOutput(output, force);

@@ -1,3 +1,4 @@
+import type { LatheFile } from '../../core/contract/lathe-file.ts';
 import type { VerifiedTensor, VerifyResult } from '../../core/contract/results.ts';
 import { NumericsError, serializeError, VerificationError, type WorkbenchError } from '../../core/errors.ts';
 import { decodableType } from '../../core/formats/gguf/ggml-types.ts';
@@ -19,13 +20,14 @@ const FLOAT_DTYPES: readonly string[] = ['BF16', 'F16', 'F32'] satisfies FloatDt
 
 /**
  * Checks what there is to check of a GGUF file: its structure was found sound when it was opened; here every tensor is
- * read and decoded, and its weights must be numbers. The format has no checksums. With the model that it was made from, says
- * how far each tensor is from it.
+ * read and decoded, and its weights must be numbers. The format has no checksums; of a folder that Lathe wrote `lathe.json`
+ * has them. With the model that it was made from, says how far each tensor is from it: as far as `lathe.json` says.
  *
  * @throws as `openSource` and, with an original, as `ggufParts`
  */
 export async function verifyGguf(
   model: GgufModel,
+  lathe: LatheFile | null,
   options: JobOptions & { against: string | null },
   kernels: Kernels,
 ): Promise<VerifyResult> {
@@ -44,9 +46,14 @@ export async function verifyGguf(
   const faults: WorkbenchError[] = [];
   const tensors: VerifiedTensor[] = [];
   const originals = original && originalTensors(original);
+  const recorded = lathe?.output.files.find(({ path }) => path === file.path)?.sha256 ?? null;
+  if (recorded !== null && recorded !== sha256) faults.push(changedFile(file.path, sha256, recorded));
+  const isIntact = recorded === null ? null : recorded === sha256;
+  const stated = new Map((lathe?.tensors ?? []).map(({ name, error }) => [name, error]));
   const unknown = model.tensors.filter(({ type }) => decodableType(type) === null);
   for (const tensor of model.tensors) {
-    if (!unknown.includes(tensor)) tensors.push(await check(tensor, { model, originals, kernels, tracker, faults }));
+    if (!unknown.includes(tensor))
+      tensors.push(await check(tensor, { model, originals, kernels, tracker, faults, stated }));
     tracker.settle(tensor.sizeBytes);
   }
   if (original && originals) faults.push(...lostTensors(model, original, originals));
@@ -58,10 +65,10 @@ export async function verifyGguf(
     format: model.kind,
     against: original?.root ?? null,
     tensors,
-    files: [{ name: file.path, bytes: sizeBytes, sha256, ok: null }],
+    files: [{ name: file.path, bytes: sizeBytes, sha256, ok: isIntact }],
     notes: [
       ...model.notes,
-      'A GGUF file has no checksums: its structure was checked, and that its weights are numbers.',
+      ...(recorded === null ? [NO_CHECKSUMS] : []),
       ...(unknown.length === 0 ? [] : [unknownNote(unknown)]),
     ],
     ...(await usage()),
@@ -69,12 +76,18 @@ export async function verifyGguf(
   };
 }
 
+const NO_CHECKSUMS = 'A GGUF file has no checksums: its structure was checked, and that its weights are numbers.';
+/** Sums of the same terms in another order. */
+const SUM_TOLERANCE = 1e-9;
+
 interface CheckTools {
   model: GgufModel;
   originals: OriginalTensors | null;
   kernels: Kernels;
   tracker: ProgressTracker;
   faults: WorkbenchError[];
+  /** The relative errors that `lathe.json` tells, by name. */
+  stated: ReadonlyMap<string, number>;
 }
 
 async function check(tensor: GgufModelTensor, tools: CheckTools): Promise<VerifiedTensor> {
@@ -112,6 +125,12 @@ async function compare(
     return { name, ok: false, bitExact: false, problem: fault.what };
   }
   const relativeError = squares === 0 ? 0 : Math.sqrt(squaredError / squares);
+  const told = tools.stated.get(name);
+  if (told !== undefined && !(Math.abs(relativeError - told) <= SUM_TOLERANCE * told)) {
+    const fault = differs(tensor, `is off by ${relativeError}, where "lathe.json" says ${told}`);
+    faults.push(fault);
+    return { name, ok: false, bitExact: false, maxAbsError, relativeError, problem: fault.what };
+  }
   return { name, ok: true, bitExact: maxAbsError === 0, maxAbsError, relativeError };
 }
 
@@ -147,6 +166,15 @@ function lostTensors(model: GgufModel, original: SafetensorsModel, originals: Or
           whatToDo: 'Check that this is the model that it was made from.',
         }),
     );
+}
+
+function changedFile(file: string, found: string, expected: string): VerificationError {
+  return new VerificationError({
+    code: 'VERIFY_FAILED',
+    what: `${quoted(file)} has SHA-256 ${found}, expected ${expected}.`,
+    where: { file },
+    whatToDo: 'This folder is damaged: get it again.',
+  });
 }
 
 function differs({ name, file }: GgufModelTensor, found: string): VerificationError {

@@ -42,7 +42,7 @@ export async function verifyJob(
   const usage = startUsage();
   options.onEvent({ event: 'stage', stage: 'plan' });
   const { model, lathe } = await openCompressed(options.model);
-  if (model.kind === 'gguf') return verifyGguf(model, options, kernels);
+  if (model.kind === 'gguf') return verifyGguf(model, lathe, options, kernels);
   const original = options.against === null ? null : await openSource(options.against);
   const shapes = new Map((lathe?.tensors ?? []).map(({ name, shape }) => [name, shape]));
   const parts = await readCodedParts(model, nodeFileAccess, shapes);

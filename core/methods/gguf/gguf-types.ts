@@ -66,8 +66,12 @@ const FALLBACKS: Readonly<Partial<Record<GgmlType, GgmlType>>> = {
  */
 export function typeInMix(tensor: MixedTensor, mix: GgufMix, facts: MixFacts): ChosenType {
   if (tensor.shape.length < 2) return { type: 'F32', insteadOf: null };
-  const wanted = wantedType(tensor, mix, facts);
-  const columns = tensor.shape[tensor.shape.length - 1] ?? 0;
+  return fittingType(wantedType(tensor, mix, facts), tensor.shape);
+}
+
+/** A type, or what stands in for it where the rows of a matrix are no whole blocks of it. */
+export function fittingType(wanted: GgmlType, shape: readonly number[]): ChosenType {
+  const columns = shape[shape.length - 1] ?? 0;
   let type: GgmlType = wanted;
   while (columns % ggmlTypeNamed(type).blockElements !== 0) type = FALLBACKS[type] ?? 'F16';
   return { type, insteadOf: type === wanted ? null : wanted };

@@ -1,4 +1,3 @@
-import type { GgufMix } from '../../contract/gguf-mixes.ts';
 import { ModelError } from '../../errors.ts';
 import { ggmlTypeNamed, isPlainType } from '../../formats/gguf/ggml-types.ts';
 import { newGgufFile, type GgufValue, type NewGgufFile } from '../../formats/gguf/gguf-writer.ts';
@@ -10,7 +9,22 @@ import { GGUF_FAMILIES, ROTARY_TABLES } from '../../model/gguf-families.ts';
 import { hasTiedEmbeddings } from '../../model/model-config.ts';
 import type { ModelTensor, SafetensorsModel } from '../../model/open-model.ts';
 import { quoted } from '../../quoted.ts';
-import { FILE_TYPES, typeInMix } from './gguf-types.ts';
+import type { ChosenType, MixFacts } from './gguf-types.ts';
+
+/** A tensor of the model, with its place in the file. */
+export interface GgufCandidate extends GgufName {
+  canonicalName: string;
+  shape: readonly number[];
+  elements: number;
+  source: WeightSource;
+}
+
+/** Everything of a new file but the types of its tensors. */
+export interface GgufLayout {
+  keys: GgufModelKeys;
+  facts: Omit<MixFacts, 'hasImportance'>;
+  tensors: readonly GgufCandidate[];
+}
 
 /** A tensor of the new file. */
 export interface GgufExportTensor {
@@ -19,7 +33,7 @@ export interface GgufExportTensor {
   shape: readonly number[];
   elements: number;
   type: GgmlType;
-  /** What the mix asks for, where its blocks do not fit the rows; else null. */
+  /** What was asked for, where its blocks do not fit the rows; else null. */
   insteadOf: GgmlType | null;
   /** Whether it is a matrix of a block. */
   isBlockMatrix: boolean;
@@ -37,13 +51,14 @@ export interface GgufExportPlan {
 }
 
 export interface GgufExportOptions {
-  mix: GgufMix;
+  /** What a tensor becomes. */
+  choose: (tensor: GgufCandidate) => ChosenType;
+  /** `general.file_type`; null: none. */
+  fileType: number | null;
   /** For people: `general.name`. */
   name: string;
   /** Of the tokenizer; null: none. */
   tokenizer: ReadonlyMap<string, GgufValue> | null;
-  /** Whether it is quantized by what its maps are given: some mixes then choose other types, as llama.cpp's do. */
-  hasImportance: boolean;
 }
 
 const PLAIN_DTYPES = ['BF16', 'F16', 'F32'] as const;
@@ -52,48 +67,51 @@ const IGNORED = /\.rotary_emb\.inv_freq$/;
 const QUANTIZATION_VERSION = 2;
 
 /**
- * What the GGUF file of a model will hold, to the byte.
+ * Where each tensor of a model goes in a GGUF file.
  *
  * @param model plain safetensors
  * @throws ModelError MODEL_ARCHITECTURE_UNKNOWN, MODEL_CONFIG_INVALID, MODEL_TENSOR_UNEXPECTED, MODEL_DTYPE_UNSUPPORTED
  */
-export function planGgufExport(model: SafetensorsModel, options: GgufExportOptions): GgufExportPlan {
-  const { mix, name, tokenizer, hasImportance } = options;
+export function layOutGguf(model: SafetensorsModel): GgufLayout {
   const keys = ggufKeysOf(model.config ?? {});
   const names = new Set(model.tensors.map((tensor) => tensor.name));
   const isTied = hasTiedEmbeddings(model.config, names);
-  const facts = {
-    layers: keys.layers,
-    isTied,
-    queriesPerKey: keys.heads.attn_q / keys.heads.attn_k,
-    hasImportance,
-  };
   const tensors = model.tensors
     .filter((tensor) => !IGNORED.test(tensor.name) && !(isTied && tensor.name === 'lm_head.weight'))
-    .map((tensor): GgufExportTensor => {
+    .map((tensor): GgufCandidate => {
       const place = ggufNameOf(tensor.name, keys.architecture);
       if (place === null) throw unexpected(tensor, keys);
-      const { type, insteadOf } = typeInMix({ ...place, shape: tensor.shape }, mix, facts);
-      const { blockElements, blockBytes } = ggmlTypeNamed(type);
-      const elements = tensor.shape.reduce((product, dimension) => product * dimension, 1);
       return {
+        ...place,
         canonicalName: tensor.name,
-        name: place.name,
         shape: tensor.shape,
-        elements,
-        type,
-        insteadOf,
-        isBlockMatrix: place.layer !== null && tensor.shape.length > 1,
+        elements: tensor.shape.reduce((product, dimension) => product * dimension, 1),
         source: sourceOf(tensor, place, keys, model.root),
-        sizeBytes: (elements / blockElements) * blockBytes,
       };
     });
+  return {
+    keys,
+    facts: { layers: keys.layers, isTied, queriesPerKey: keys.heads.attn_q / keys.heads.attn_k },
+    tensors,
+  };
+}
+
+/** What the GGUF file of a model will hold, to the byte. */
+export function planGgufExport({ keys, tensors: candidates }: GgufLayout, options: GgufExportOptions): GgufExportPlan {
+  const { choose, fileType, name, tokenizer } = options;
+  const tensors = candidates.map((candidate): GgufExportTensor => {
+    const { canonicalName, shape, elements, layer, source } = candidate;
+    const { type, insteadOf } = choose(candidate);
+    const isBlockMatrix = layer !== null && shape.length > 1;
+    const sizeBytes = storedBytesOf(elements, type);
+    return { canonicalName, name: candidate.name, shape, elements, type, insteadOf, isBlockMatrix, source, sizeBytes };
+  });
   const tables = tablesOf(keys);
   const metadata = new Map<string, GgufValue>([
     ['general.architecture', { type: 'string', value: keys.architecture }],
     ['general.name', { type: 'string', value: name }],
-    ['general.file_type', { type: 'u32', value: FILE_TYPES[mix] }],
   ]);
+  if (fileType !== null) metadata.set('general.file_type', { type: 'u32', value: fileType });
   if (tensors.some(({ type }) => !isPlainType(type))) {
     metadata.set('general.quantization_version', { type: 'u32', value: QUANTIZATION_VERSION });
   }
@@ -106,6 +124,12 @@ export function planGgufExport(model: SafetensorsModel, options: GgufExportOptio
     }),
   ]);
   return { tensors, tables, file, notes: [...keys.notes, ...fallbackNotes(tensors)] };
+}
+
+/** @param elements whole blocks of the type */
+export function storedBytesOf(elements: number, type: GgmlType): number {
+  const { blockElements, blockBytes } = ggmlTypeNamed(type);
+  return (elements / blockElements) * blockBytes;
 }
 
 function sourceOf(tensor: ModelTensor, { module }: GgufName, keys: GgufModelKeys, root: string): WeightSource {

@@ -63,11 +63,16 @@ export interface SourceFile {
 }
 
 export interface StoredTensor {
+  /** As it is called in the output. */
   name: string;
+  /** Hugging Face's name, where that is another. */
+  canonicalName?: string;
   dtype: string;
   shape: number[];
-  /** plain, dfloat11, or split-plane. */
+  /** plain, dfloat11, split-plane, or a block type such as Q4_K. */
   method: string;
+  /** Relative root-mean-square error; left out by lossless methods. */
+  error?: number;
   storedBytes: number;
   /** Output file, relative. */
   file: string;

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { PRESETS } from '../../../core/contract/presets.ts';
@@ -17,12 +17,9 @@ beforeAll(() => {
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-describe.each([...PRESETS])('the preset %s', (preset, recipeText) => {
-  it('has the text of the recipe among the examples', () => {
-    const example = new URL(`../../../examples/recipes/${preset}.yaml`, import.meta.url);
-    expect(recipeText).toBe(readFileSync(example, 'utf8'));
-  });
+const LOSSLESS = [...PRESETS.keys()].filter((name) => name.startsWith('lossless-'));
 
+describe.each(LOSSLESS)('the preset %s', (preset) => {
   it('compresses, verifies and restores every file of a model folder byte for byte', async () => {
     const [output, restored] = [join(folder, preset), join(folder, `${preset}-restored`)];
     const before = fileDigests(model);

@@ -15,7 +15,7 @@ const place = useWorkplace();
 
 function batch(models: readonly string[], parts: Partial<BatchOptions> = {}): BatchOptions {
   const recipes = (['dfloat11', 'split-plane'] as const).map((codec) => {
-    return { file: `/recipes/${codec}.yaml`, recipe: recipeOf(codec) };
+    return { file: `/recipes/${codec}.yaml`, folder: '/recipes', recipe: recipeOf(codec) };
   });
   const jobs = planBatch(
     models.map((model) => place().at(model)),

@@ -22,7 +22,7 @@ const NO_FLAGS = { json: false, events: false, quiet: false, verbose: false, thr
 
 describe('parsing the command line', () => {
   it('reads each command with what it leaves out filled in', () => {
-    const preset = { kind: 'preset', name: 'lossless-dfloat11' };
+    const preset = { kind: 'preset', name: 'lossless-dfloat11', calibrationTexts: [] };
     const withPreset = ['--preset', 'lossless-dfloat11'];
     expect(parse('inspect', 'm')).toEqual({
       kind: 'run',

@@ -366,7 +366,7 @@ describe('what the engine is given', () => {
   it('is nothing where the preset is not known', async () => {
     const terminal = createFakeTerminal();
     expect(await terminal.run('compress', 'm', '-o', 'o', '--preset', 'best')).toBe(EXIT.usage);
-    expect(terminal.printed.stderr).toContain('lossless-dfloat11 or lossless-split-plane');
+    expect(terminal.printed.stderr).toContain('lossless-dfloat11, lossless-split-plane, q8_0');
     expect(terminal.opened).toEqual([]);
   });
 });

@@ -3,7 +3,11 @@ import { planBatch, type NamedRecipe } from '../../../../core/contract/batch-pla
 import { recipeSchema } from '../../../../core/contract/recipe.ts';
 
 function recipe(file: string): NamedRecipe {
-  return { file, recipe: recipeSchema.parse({ lathe: 1, steps: [{ step: 'encode', codec: 'split-plane' }] }) };
+  return {
+    file,
+    folder: '/r',
+    recipe: recipeSchema.parse({ lathe: 1, steps: [{ step: 'encode', codec: 'split-plane' }] }),
+  };
 }
 
 describe('planBatch', () => {

@@ -53,14 +53,13 @@ const REFUSED: [title: string, code: string, text: string, line: number, column:
   ['an empty text', 'RECIPE_INVALID_VALUE', '', 1, 1],
   [
     'two steps',
-    'RECIPE_INVALID_VALUE',
+    'RECIPE_NOT_SUPPORTED',
     VALID.replace('overrides:', '  - {step: encode, codec: dfloat11}\noverrides:'),
-    3,
-    1,
+    6,
+    5,
   ],
-  ['a step of a later release', 'RECIPE_NOT_SUPPORTED', VALID.replace('step: encode', 'step: prune'), 4, 5],
-  ['a key of a later release', 'RECIPE_NOT_SUPPORTED', `${VALID}calibration: {}\n`, 8, 1],
-  ['limits of a later release', 'RECIPE_NOT_SUPPORTED', `${VALID}limits: {}\n`, 8, 1],
+  ['limits without a measurement', 'RECIPE_INVALID_VALUE', `${VALID}limits: {klDivergence: 1}\n`, 8, 1],
+  ['a text that is no list', 'RECIPE_INVALID_VALUE', `${VALID}calibration: {text: a}\n`, 8, 15],
 ];
 
 describe('refuses', () => {

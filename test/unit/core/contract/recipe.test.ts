@@ -28,7 +28,6 @@ describe('refuses', () => {
   test.each([
     ['another version', { lathe: 2, steps: [STEP] }],
     ['no step', { lathe: 1, steps: [] }],
-    ['two steps', { lathe: 1, steps: [STEP, STEP] }],
     ['an unknown codec', { lathe: 1, steps: [{ step: 'encode', codec: 'zip' }] }],
     ['an unknown key', { lathe: 1, steps: [STEP], nam: '' }],
     ['an unknown key of a step', { lathe: 1, steps: [{ ...STEP, coder: 'huff12' }] }],

@@ -192,7 +192,8 @@ const REFUSED: [title: string, code: string, path: string, files: MemoryFiles][]
   ['a path that leads nowhere', 'MODEL_NOT_FOUND', '/nothing', shardedModel()],
   ['an empty folder', 'MODEL_UNKNOWN_KIND', '/m', new MemoryFiles({ '/m': { kind: 'empty folder' } })],
   ['a folder without weights', 'MODEL_UNKNOWN_KIND', '/m', new MemoryFiles({ '/m/readme.txt': '' })],
-  ['a folder of GGUF files', 'MODEL_UNKNOWN_KIND', '/m', new MemoryFiles({ '/m/a.gguf': '' })],
+  ['a folder of GGUF files', 'MODEL_UNKNOWN_KIND', '/m', new MemoryFiles({ '/m/a.gguf': '', '/m/b.gguf': '' })],
+  ['the one GGUF file of a folder', 'FORMAT_FILE_CUT_SHORT', '/m', new MemoryFiles({ '/m/a.gguf': '' })],
   ['an empty GGUF file', 'FORMAT_FILE_CUT_SHORT', '/m/a.gguf', new MemoryFiles({ '/m/a.gguf': '' })],
   ['a file of no known kind', 'MODEL_UNKNOWN_KIND', '/m/a.txt', new MemoryFiles({ '/m/a.txt': '' })],
   [
