@@ -148,12 +148,13 @@ export function openEngine({ kernelsPath, inferenceWorkerPath, home, cacheLimitB
     inspect: async ({ inputs = null, ...options }) => {
       const inspected = await (await import('../jobs/inspect-job.ts')).inspectJob(options, kernels);
       if (inputs === null) return inspected;
-      const { signal, onEvent, threads, memoryLimitBytes, model } = options;
+      const { signal, onEvent, threads, memoryLimitBytes, scheduling, model } = options;
       const calibration = await calibrate({
         signal,
         onEvent,
         threads,
         memoryLimitBytes,
+        scheduling,
         model,
         ...inputs,
         gram: false,

@@ -57,6 +57,7 @@ export async function exportGgufJob(
     hasImportance: options.calibration !== null || options.imatrix !== null,
   });
   for (const message of plan.notes) onEvent({ event: 'note', message });
+  // It leases what it takes by itself: before this job does.
   const importance = await importanceFor(options, plan, threads, measure);
   const { inputs } = importance;
   const tracker = createProgressTracker(threads, signal, onEvent);

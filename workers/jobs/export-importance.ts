@@ -50,13 +50,18 @@ export async function importanceFor(
 }
 
 async function fromCalibration(
-  { model, method, memoryLimitBytes, signal, onEvent }: ExportGgufOptions,
+  { model, method, memoryLimitBytes, signal, onEvent, scheduling }: ExportGgufOptions,
   calibration: NonNullable<ExportGgufOptions['calibration']>,
   threads: number,
   measure: MeasureInputs,
 ): Promise<ExportImportance> {
   const gram = method === 'gptq';
-  const measured = await measure({ model, ...calibration, gram, threads, memoryLimitBytes, signal, onEvent });
+  const measured = await measure({
+    model,
+    ...calibration,
+    gram,
+    ...{ threads, memoryLimitBytes, signal, onEvent, scheduling },
+  });
   const inputs = new Map<string, TensorInput>();
   for (const { maps, statistics, gram: kept } of measured.inputs) {
     const { squares, rows } = statistics;
