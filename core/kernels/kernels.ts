@@ -201,7 +201,10 @@ export interface InputStatistics {
   feed(rows: Float32Array, threads: number): void;
   /** Of all rows so far. */
   columns(): ColumnStatistics;
-  /** The Gram matrix of all rows so far, Σ xᵀx: f32 [columns, columns], little-endian, into a range of exactly that size. */
+  /**
+   * The Gram matrix of all rows, Σ xᵀx: f32 [columns, columns], little-endian, into a range of exactly that size. No row may
+   * be added afterwards.
+   */
   writeGram(range: ByteRange, options: CallOptions): Promise<void>;
   /** Frees the memory; to be called once nothing is asked of it any more. */
   close(): void;
