@@ -23,7 +23,7 @@ export interface CalibratorMemory {
 
 export interface CalibrationStep {
   block: number;
-  /** What is measured of its inputs on the way. */
+  /** What is measured of its inputs on the way; the hidden states behind it are the same whatever is. */
   measured: 'nothing' | 'columns' | 'gram';
   /** Where Gram matrices go, `0.gram` and so on in the order of the inputs; an empty folder. */
   folder: string | null;

@@ -184,6 +184,21 @@ describe('lathe calibrate', () => {
     );
   });
 
+  it('stays within the memory that it plans, and within the least that it names', async () => {
+    const own = mkdtempSync(join(tmpdir(), 'lathe-calibrate-'));
+    const args = ['calibrate', MODEL, '--text', TEXT, '--gram', '--json', '--memory-limit'];
+    const refused = await runLathe([...args, '1MiB'], { env: { LATHE_HOME: own } });
+    const [, least = ''] = /--memory-limit to (\d+MiB)/.exec(
+      refused.json<{ error: SerializedError }>().error.whatToDo,
+    )!;
+    const { peakRssBytes, memory } = (
+      await runLathe([...args, least], { env: { LATHE_HOME: own } })
+    ).json<CalibrateResult>();
+    expect(memory.peakMemoryBytes).toBeLessThanOrEqual(memory.limitBytes);
+    expect(peakRssBytes).toBeLessThan(memory.peakMemoryBytes);
+    rmSync(own, { recursive: true });
+  });
+
   it('stops within a block, keeps what it has measured, and goes on by the same command', async () => {
     const own = mkdtempSync(join(tmpdir(), 'lathe-calibrate-'));
     const env = { LATHE_HOME: own };
