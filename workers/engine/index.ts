@@ -142,7 +142,11 @@ export function openEngine({ kernelsPath, inferenceWorkerPath, home, cacheLimitB
   }
   async function calibrate(options: CalibrateOptions): Promise<CalibrateResult> {
     const tools = await calibrateTools(options.onEvent);
-    return (await import('../jobs/calibrate-job.ts')).calibrateJob(options, tools);
+    try {
+      return await (await import('../jobs/calibrate-job.ts')).calibrateJob(options, tools);
+    } finally {
+      await tools.cache.close();
+    }
   }
   return {
     inspect: async ({ inputs = null, ...options }) => {
@@ -168,10 +172,17 @@ export function openEngine({ kernelsPath, inferenceWorkerPath, home, cacheLimitB
     },
     exportGguf: async (options) => {
       const { exportGgufJob } = await import('../jobs/export-gguf-job.ts');
-      return exportGgufJob(options, kernels(), async (asked) => {
-        const tools = await calibrateTools(asked.onEvent);
-        return (await import('../jobs/calibrate-job.ts')).measureInputs(asked, tools);
-      });
+      // What is found there is read until the export is done.
+      const caches: MeasurementCache[] = [];
+      try {
+        return await exportGgufJob(options, kernels(), async (asked) => {
+          const tools = await calibrateTools(asked.onEvent);
+          caches.push(tools.cache);
+          return (await import('../jobs/calibrate-job.ts')).measureInputs(asked, tools);
+        });
+      } finally {
+        for (const cache of caches) await cache.close();
+      }
     },
     restore: async (options) => (await import('../jobs/restore-job.ts')).restoreJob(options, kernels(), home),
     verify: async (options) => (await import('../jobs/verify-job.ts')).verifyJob(options, kernels()),
