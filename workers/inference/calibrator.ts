@@ -2,6 +2,8 @@ import type { ScorerFacts } from './scorer.ts';
 
 export interface CalibratorFacts extends ScorerFacts {
   blocks: number;
+  /** What runs the model, with its version. */
+  runtime: string;
 }
 
 export interface CalibratorRequest {

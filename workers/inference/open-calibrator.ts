@@ -48,8 +48,9 @@ class WalkingCalibrator implements Calibrator {
   }
 
   get facts() {
-    const { description, positions } = this.#ready;
-    return { vocabularySize: description.vocabularySize, positions, blocks: description.blocks.length };
+    const { description, positions, runtime } = this.#ready;
+    const { vocabularySize, blocks } = description;
+    return { vocabularySize, positions, blocks: blocks.length, runtime: runtime.version };
   }
 
   reserve({ windows, length, withGram, processBytes, limitBytes }: Parameters<Calibrator['reserve']>[0]) {

@@ -125,10 +125,11 @@ export async function measureInputs(options: CalibrateOptions, tools: CalibrateT
     // Others of the same queue may hold the memory that this one plans with.
     return await withLease(options, poolOf(options), plannedDemand(memory, threads), 'this calibration', async () => {
       progress.stage('fingerprint');
-      const fingerprint = await fingerprintCalibration(model.opened, windows, kernels, { threads, signal });
+      const { blocks, runtime } = calibrator.facts;
+      const call = { threads, signal };
+      const fingerprint = await fingerprintCalibration(model.opened, windows, kernels, runtime, call);
       const walk = new CachedWalk({ calibrator, cache, fingerprint, windows, options, progress });
       const inputs: BlockInput[] = [];
-      const { blocks } = calibrator.facts;
       progress.expect(blocks * windows.length * sequenceLength);
       for (let block = 0; block < blocks; block++) {
         progress.stage('measure', `block ${block}`);

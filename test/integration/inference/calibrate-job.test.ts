@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
+import type { Kernels } from '../../../core/kernels/kernels.ts';
 import { ResourcePool } from '../../../core/scheduling/resource-pool.ts';
 import { openEngine, type Engine } from '../../../workers/engine/index.ts';
 import type { CalibrateOptions, JobOptions } from '../../../workers/engine/job-options.ts';
@@ -26,7 +27,7 @@ interface FakeOptions {
 function fakeCalibrators({ facts = {}, leastBytes = 1, onAdvance }: FakeOptions = {}): OpenCalibrator {
   return () =>
     Promise.resolve({
-      facts: { vocabularySize: ALPHABET.length, positions: null, blocks: 2, ...facts },
+      facts: { vocabularySize: ALPHABET.length, positions: null, blocks: 2, runtime: 'one 1.0', ...facts },
       reserve: () => Promise.resolve({ peakMemoryBytes: leastBytes, leastMemoryBytes: leastBytes }),
       begin: () => Promise.resolve(),
       async advance(step) {
@@ -38,12 +39,26 @@ function fakeCalibrators({ facts = {}, leastBytes = 1, onAdvance }: FakeOptions 
     });
 }
 
-function measure(openCalibrator: OpenCalibrator, parts: Partial<CalibrateOptions> = {}, home = place().home) {
+interface Surroundings {
+  home?: string;
+  limitBytes?: number;
+  using?: Kernels;
+}
+
+async function measure(
+  openCalibrator: OpenCalibrator,
+  parts: Partial<CalibrateOptions> = {},
+  { home = place().home, limitBytes = 2 ** 30, using = kernels }: Surroundings = {},
+) {
   const shape = { sequences: 4, sequenceLength: 8, seed: 0, gram: false };
   const { threads, memoryLimitBytes, signal, onEvent } = place().options({});
   const options = { threads, memoryLimitBytes, signal, onEvent, model: place().at('a'), texts: [], ...shape, ...parts };
-  const cache = new MeasurementCache(home, 2 ** 30, kernels, (message) => expect.unreachable(message));
-  return measureInputs(options, { kernels, cache, openCalibrator });
+  const cache = new MeasurementCache(home, limitBytes, using, (message) => expect.unreachable(message));
+  try {
+    return await measureInputs(options, { kernels: using, cache, openCalibrator });
+  } finally {
+    await cache.close();
+  }
 }
 
 test('calibrations of one queue wait for each other where memory does not suffice for both', async () => {
@@ -61,7 +76,7 @@ test('calibrations of one queue wait for each other where memory does not suffic
     };
     const calibrators = fakeCalibrators({ leastBytes: 2 ** 30, onAdvance });
     const parts = { texts, memoryLimitBytes: 2 ** 31, scheduling: { pool, control } };
-    return measure(calibrators, parts, place().at(name));
+    return measure(calibrators, parts, { home: place().at(name) });
   });
   await Promise.all(jobs);
   expect(order.slice().sort()).toEqual(['one', 'one', 'two', 'two']);
@@ -78,6 +93,21 @@ test('sequences longer than the learned positions are refused before a text is r
   const texts = [place().write('text.txt', letters(200))];
   const rotary = fakeCalibrators({ facts: { positions: { count: 7, isLimit: false } } });
   expect((await measure(rotary, { texts })).notes).toEqual([expect.stringContaining('was made for 7')]);
+});
+
+test('figures of another runtime, or of other kernels, are measured anew', async () => {
+  place().writeModel('a');
+  const texts = [place().write('text.txt', letters(200))];
+  const measuredBy = async (runtime: string, version?: string) => {
+    const described = version === undefined ? {} : { describe: () => ({ ...kernels.describe(), version }) };
+    const calibrators = fakeCalibrators({ facts: { runtime } });
+    return (await measure(calibrators, { texts }, { using: { ...kernels, ...described } })).measuredBlocks;
+  };
+  expect(await measuredBy('one 1.0')).toBe(2);
+  expect(await measuredBy('one 1.0')).toBe(0);
+  expect(await measuredBy('one 1.1')).toBe(2);
+  expect(await measuredBy('one 1.0', '0.0.0')).toBe(2);
+  expect(await measuredBy('one 1.0')).toBe(0);
 });
 
 test.each<[string, (engine: Engine, job: JobOptions, inputs: Asked) => Promise<unknown>]>([

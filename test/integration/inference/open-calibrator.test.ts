@@ -42,6 +42,10 @@ test('blocks that are passed by take the same sessions, and leave the same bits,
   expect(await measuring.advance({ block: 1, measured: 'columns', folder: null }, signal)).toEqual(passed);
 });
 
+test('tells which runtime it is', async () => {
+  expect((await begin(SAMPLE_MODEL)).facts.runtime).toMatch(/^onnxruntime \d+\.\d+\.\d+$/);
+});
+
 test('an input that is no number names its map and block', async () => {
   const name = 'model.layers.1.post_attention_layernorm.weight';
   cpSync(SAMPLE_MODEL, at('model'), { recursive: true });
