@@ -39,9 +39,9 @@ function tappedBytes(widths: readonly number[][], length: number): number {
   return TAP_COPIES * FLOAT_BYTES * rowsPerRun(length) * sumOf(places);
 }
 
-/** Bytes of each block's Gram matrices as they are kept: f32. */
-export function gramBytesOf({ blocks, hiddenSize }: DecoderDescription): number[] {
-  return blocks.map((block) => sumOf(inputWidths(block, hiddenSize).map((width) => FLOAT_BYTES * width * width)));
+/** Bytes of the Gram matrices of each block's inputs as they are kept: f32. */
+export function gramBytesOf({ blocks, hiddenSize }: DecoderDescription): number[][] {
+  return blocks.map((block) => inputWidths(block, hiddenSize).map((width) => FLOAT_BYTES * width * width));
 }
 
 /** Of projections, attention's output map, the MLP's inner maps and its output map. */

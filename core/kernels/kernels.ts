@@ -275,6 +275,8 @@ export interface Kernels {
   memoryBytes(threads: number): number;
   /** Fails at once with `JOB_OUTPUT_BUSY` if another process holds it; released when this process ends, however. */
   lockFile(path: string): FileLock;
+  /** Bytes that can still be written to the disk of an existing path; null where the system does not tell. */
+  freeDiskBytes(path: string): number | null;
   createDigest(): RunningDigest;
   /** Feeds a range of a file to a running digest. */
   feedDigest(digest: RunningDigest, range: ByteRange, options: CallOptions): Promise<void>;

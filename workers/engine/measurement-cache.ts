@@ -109,6 +109,15 @@ export class MeasurementCache {
     return new FoundEntry(entry, dataPath);
   }
 
+  /** Whether there is an entry, by its header and size alone; its data may still be damaged. It stays until it is used. */
+  async has(kind: string, key: CacheKey): Promise<boolean> {
+    const name = nameOf(kind, key);
+    const header = await readHeader(this.#path(name, 'json'));
+    if (header === null || header === 'damaged') return false;
+    await this.#pins.add(name);
+    return (await stat(this.#path(name, 'bin')).catch(() => null))?.size === header.sizeBytes;
+  }
+
   /**
    * Keeps numbers.
    *

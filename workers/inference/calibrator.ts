@@ -2,6 +2,8 @@ import type { ScorerFacts } from './scorer.ts';
 
 export interface CalibratorFacts extends ScorerFacts {
   blocks: number;
+  /** Of each block, the bytes of each input's Gram matrix as it is kept. */
+  gramBytes: number[][];
   /** What runs the model, with its version. */
   runtime: string;
 }

@@ -1,6 +1,6 @@
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
-import { calibrationBytes } from '../../core/calibration/calibration-memory.ts';
+import { calibrationBytes, gramBytesOf } from '../../core/calibration/calibration-memory.ts';
 import { KernelError, NumericsError, WorkbenchError } from '../../core/errors.ts';
 import { Decoder } from '../../core/forward/decoder.ts';
 import { forwardMemory, planForward } from '../../core/forward/forward-memory.ts';
@@ -50,7 +50,8 @@ class WalkingCalibrator implements Calibrator {
   get facts() {
     const { description, positions, runtime } = this.#ready;
     const { vocabularySize, blocks } = description;
-    return { vocabularySize, positions, blocks: blocks.length, runtime: runtime.version };
+    const gramBytes = gramBytesOf(description);
+    return { vocabularySize, positions, blocks: blocks.length, gramBytes, runtime: runtime.version };
   }
 
   reserve({ windows, length, withGram, processBytes, limitBytes }: Parameters<Calibrator['reserve']>[0]) {

@@ -24,10 +24,12 @@ import { startUsage } from '../engine/process-usage.ts';
 import { createTokenProgress, type TokenProgress } from '../engine/token-progress.ts';
 import type { Calibrator, OpenCalibrator } from '../inference/calibrator.ts';
 import { checkIds, encodeInPieces, openEvaluatedModel, type EvaluatedModel } from './evaluated-model.ts';
+import { requireCacheLimit, requireDiskRoom } from './gram-room.ts';
 import {
   findInputs,
   fingerprintCalibration,
   keepInputs,
+  missingGramBytes,
   type CalibrationFingerprint,
   type KnownInput,
 } from './input-statistics-cache.ts';
@@ -104,8 +106,8 @@ function toInterrupted(error: unknown): unknown {
  * Each block's figures go into the measurement cache as soon as they are there: they are measured once, for all methods and
  * runs, and a calibration that was stopped goes on with the block it was at.
  * What it takes of memory it leases from the pool: call it before anything is leased.
- * @throws ModelError, such as MODEL_SEQUENCE_TOO_LONG; FormatError TEXT_TOO_SHORT, UsageError; ResourceError RESOURCE_MEMORY_LIMIT before any work; JobError
- * JOB_CANCELLED; NumericsError NUMERICS_NOT_FINITE, naming the tensor
+ * @throws ModelError, such as MODEL_SEQUENCE_TOO_LONG; FormatError TEXT_TOO_SHORT, UsageError; ResourceError RESOURCE_MEMORY_LIMIT,
+ * RESOURCE_CACHE_LIMIT or RESOURCE_DISK_FULL before any work; JobError JOB_CANCELLED; NumericsError NUMERICS_NOT_FINITE, naming the tensor
  */
 export async function measureInputs(options: CalibrateOptions, tools: CalibrateTools): Promise<MeasuredModel> {
   const { kernels, cache, openCalibrator } = tools;
@@ -122,12 +124,16 @@ export async function measureInputs(options: CalibrateOptions, tools: CalibrateT
     const notes = [...model.opened.notes, ...model.tokenizer.notes, ...notesOf(windows.length, options, calibrator)];
     for (const message of notes) onEvent({ event: 'note', message });
     const memory = await planMemory(model, texts, windows.length, calibrator, options, kernels);
+    const { blocks, runtime, gramBytes } = calibrator.facts;
+    if (options.gram) requireCacheLimit(sumOf(gramBytes.flat()), cache);
     // Others of the same queue may hold the memory that this one plans with.
     return await withLease(options, poolOf(options), plannedDemand(memory, threads), 'this calibration', async () => {
       progress.stage('fingerprint');
-      const { blocks, runtime } = calibrator.facts;
       const call = { threads, signal };
       const fingerprint = await fingerprintCalibration(model.opened, windows, kernels, runtime, call);
+      if (options.gram) {
+        await requireDiskRoom(await missingGramBytes(cache, fingerprint, gramBytes), cache, kernels);
+      }
       const walk = new CachedWalk({ calibrator, cache, fingerprint, windows, options, progress });
       const inputs: BlockInput[] = [];
       progress.expect(blocks * windows.length * sequenceLength);
@@ -210,6 +216,10 @@ async function planMemory(
   const { leastMemoryBytes, peakMemoryBytes } = await calibrator.reserve({ ...shape, processBytes, limitBytes });
   requireCalibrationMemory(leastMemoryBytes, limitBytes, memoryLimitBytes !== null);
   return { limitBytes, peakMemoryBytes };
+}
+
+function sumOf(numbers: readonly number[]): number {
+  return numbers.reduce((sum, number) => sum + number, 0);
 }
 
 interface WalkParts {

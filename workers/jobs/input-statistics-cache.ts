@@ -88,6 +88,26 @@ export async function findInputs(
   return inputs;
 }
 
+/**
+ * How many bytes of Gram matrices are still to be measured; data are not read. A block that misses one is measured as a whole.
+ *
+ * @param gramBytes of each block, of each of its inputs
+ */
+export async function missingGramBytes(
+  cache: MeasurementCache,
+  fingerprint: CalibrationFingerprint,
+  gramBytes: readonly (readonly number[])[],
+): Promise<number> {
+  let missing = 0;
+  for (const [block, ofInputs] of gramBytes.entries()) {
+    const key = keyOf(fingerprint, block);
+    let isKnown = await cache.has(COLUMNS_KIND, key);
+    for (const input of ofInputs.keys()) isKnown &&= await cache.has(GRAM_KIND, { ...key, input });
+    if (!isKnown) missing += ofInputs.reduce((sum, bytes) => sum + bytes, 0);
+  }
+  return missing;
+}
+
 /** Null for an entry that is not what `keepInputs` writes. */
 async function toInputs(entry: FoundEntry): Promise<KnownInput[] | null> {
   const { inputs } = entry.facts;

@@ -1,5 +1,6 @@
 /** The job around a made-up calibrator: what it asks for, and what it refuses. */
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import type { Kernels } from '../../../core/kernels/kernels.ts';
@@ -27,11 +28,19 @@ interface FakeOptions {
 function fakeCalibrators({ facts = {}, leastBytes = 1, onAdvance }: FakeOptions = {}): OpenCalibrator {
   return () =>
     Promise.resolve({
-      facts: { vocabularySize: ALPHABET.length, positions: null, blocks: 2, runtime: 'one 1.0', ...facts },
+      facts: {
+        vocabularySize: ALPHABET.length,
+        positions: null,
+        blocks: 2,
+        gramBytes: [[16], [16]],
+        runtime: 'one 1.0',
+        ...facts,
+      },
       reserve: () => Promise.resolve({ peakMemoryBytes: leastBytes, leastMemoryBytes: leastBytes }),
       begin: () => Promise.resolve(),
       async advance(step) {
         await onAdvance?.(step);
+        if (step.folder !== null) writeFileSync(join(step.folder, '0.gram'), new Uint8Array(16));
         const [sums, squares] = [Float64Array.of(8, 8), Float64Array.of(8, 8)];
         return [{ maps: [`block.${step.block}`], columns: 2, rows: 8, sums, squares, greatest: Float32Array.of(1, 1) }];
       },
@@ -108,6 +117,40 @@ test('figures of another runtime, or of other kernels, are measured anew', async
   expect(await measuredBy('one 1.1')).toBe(2);
   expect(await measuredBy('one 1.0', '0.0.0')).toBe(2);
   expect(await measuredBy('one 1.0')).toBe(0);
+});
+
+test('Gram matrices that the cache may not hold are refused before anything is done', async () => {
+  place().writeModel('a');
+  const asked = { texts: [place().write('text.txt', letters(200))], gram: true };
+  const calibrators = fakeCalibrators({ onAdvance: () => expect.unreachable() });
+  const error = await errorOf(() => measure(calibrators, asked, { limitBytes: 31 }));
+  expect(error).toMatchObject({ code: 'RESOURCE_CACHE_LIMIT' });
+  expect(error.message).toMatch(/take 32 B, .* may hold 31 B\. Set LATHE_CACHE_LIMIT to 1MiB/);
+  expect(existsSync(place().home)).toBe(false);
+  expect((await measure(fakeCalibrators(), asked, { limitBytes: 32 })).measuredBlocks).toBe(2);
+});
+
+test('so are those that the disk has no room for, without those that are known', async () => {
+  place().writeModel('a');
+  const asked = { texts: [place().write('text.txt', letters(200))], gram: true };
+  const blocks: number[] = [];
+  const calibrators = fakeCalibrators({ onAdvance: ({ block }) => void blocks.push(block) });
+  const withFree = (bytes: number | null) =>
+    measure(calibrators, asked, { using: { ...kernels, freeDiskBytes: () => bytes } });
+  const error = await errorOf(() => withFree(31));
+  expect(error).toMatchObject({ code: 'RESOURCE_DISK_FULL', where: { file: join(place().home, 'cache') } });
+  expect(error.message).toMatch(/take 32 B, .* has 31 B free/);
+  expect([blocks, existsSync(place().home)]).toEqual([[], false]);
+  expect((await withFree(32)).measuredBlocks).toBe(2);
+  expect((await withFree(0)).measuredBlocks).toBe(0);
+  const folder = join(place().home, 'cache');
+  const header = readdirSync(folder).find((file) => {
+    return file.endsWith('.json') && /"input-gram".*"block":1/.test(readFileSync(join(folder, file), 'utf8'));
+  })!;
+  rmSync(join(folder, header));
+  expect((await errorOf(() => withFree(15))).message).toMatch(/take 16 B, .* has 15 B free/);
+  // A system that does not tell.
+  expect((await withFree(null)).measuredBlocks).toBe(1);
 });
 
 test.each<[string, (engine: Engine, job: JobOptions, inputs: Asked) => Promise<unknown>]>([

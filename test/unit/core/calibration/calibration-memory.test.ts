@@ -21,7 +21,8 @@ test('Gram matrices take 8 bytes for each pair of columns of one block, and 4 wh
   const shape = { windows: 8, length: 128 };
   const more = calibrationBytes(decoder, { ...shape, withGram: true });
   expect(more - calibrationBytes(decoder, { ...shape, withGram: false })).toBe(8 * PAIRS);
-  expect(gramBytesOf(decoder)).toEqual([4 * PAIRS, 4 * PAIRS, 4 * PAIRS]);
+  const ofBlock = [256, 256, 256, 512].map((columns) => 4 * columns * columns);
+  expect(gramBytesOf(decoder)).toEqual([ofBlock, ofBlock, ofBlock]);
 });
 
 test('the inputs that are heard in one run are counted twice: where they are heard, and as the runtime copies them', () => {
