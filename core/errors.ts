@@ -101,6 +101,7 @@ const EXIT_BY_CODE = {
   RESOURCE_DISK_FULL: EXIT.resources,
   RESOURCE_OUT_OF_MEMORY: EXIT.resources,
   RESOURCE_MEMORY_LIMIT: EXIT.resources,
+  RESOURCE_CACHE_LIMIT: EXIT.resources,
   // Jobs.
   JOB_OUTPUT_EXISTS: EXIT.failed,
   JOB_OUTPUT_BUSY: EXIT.failed,

@@ -43,6 +43,7 @@ export interface Addon {
   describe(): KernelDescription;
   memoryBytes(threads: number): number;
   lockFile(path: string): FileLock;
+  freeDiskBytes(path: string): number | null;
   feedDigest(digest: RunningDigest, source: ByteRange, threads: number, control: CallControl): Promise<void>;
   digestFile(path: string, threads: number, control: CallControl): Promise<FileDigest>;
   digestFiles(paths: string[], threads: number, control: CallControl): Promise<FileDigest[]>;

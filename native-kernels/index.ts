@@ -70,6 +70,7 @@ function wrap(addon: Addon): QuantizeKernels {
     describe: () => addon.describe(),
     memoryBytes: (threads) => addon.memoryBytes(threads),
     lockFile: (path) => callNow(() => addon.lockFile(path)),
+    freeDiskBytes: (path) => callNow(() => addon.freeDiskBytes(path)),
     createDigest: (): RunningDigest => new addon.RunningDigest(),
     feedDigest: (digest, range, options) =>
       call(options, (control) => addon.feedDigest(digest, range, options.threads, control)),

@@ -1,13 +1,19 @@
 /** How much memory a calibration takes beside the forward pass: bounds from headers and sizes alone. */
 import { ResourceError } from '../errors.ts';
-import type { DecoderDescription } from '../model/architectures/decoder-description.ts';
+import { rowsPerRun } from '../forward/forward-memory.ts';
+import type { DecoderBlock, DecoderDescription } from '../model/architectures/decoder-description.ts';
 import { innerMaps } from '../model/architectures/decoder-tensors.ts';
 import { formatBytes } from '../units.ts';
 
-/** As the kernel says of statistics: for each column, and with the Gram matrix for each pair of them. */
-const COLUMN_BYTES = 1024;
+/** Of statistics, for each column: rows that wait for their group (1 KiB), sums, and what is told of them. */
+const COLUMN_BYTES = 1100;
+/** And with the Gram matrix, for each pair of columns. */
 const PAIR_BYTES = 8;
+/** Sums, squares and greatest magnitude, and once more while they are handed on; of all blocks, for the answer. */
+const KEPT_COLUMN_BYTES = 40;
 const FLOAT_BYTES = 4;
+/** Where an input is heard, and the copy that ONNX Runtime's binding makes of every output. */
+const TAP_COPIES = 2;
 
 export interface CalibrationShape {
   windows: number;
@@ -16,20 +22,35 @@ export interface CalibrationShape {
   withGram: boolean;
 }
 
-/** Hidden states of all windows, and the statistics of one block at a time: the largest. */
+/** Hidden states of all windows, the inputs that are heard in one run, and the statistics of one block: the largest. */
 export function calibrationBytes({ blocks, hiddenSize }: DecoderDescription, shape: CalibrationShape): number {
   const hidden = FLOAT_BYTES * shape.windows * shape.length * hiddenSize;
-  const statistics = blocks.map(({ attention, mlp }) => {
-    const widths = [hiddenSize, attention.output.inFeatures, innerMaps(mlp)[0]?.inFeatures ?? 0, mlp.down.inFeatures];
-    return widths.reduce((sum, width) => sum + width * (COLUMN_BYTES + (shape.withGram ? PAIR_BYTES * width : 0)), 0);
-  });
-  // Rows that are not added yet are, for the file, to a copy of the largest matrix.
-  const widest = Math.max(
-    0,
-    ...blocks.map(({ attention, mlp }) => Math.max(attention.output.inFeatures, mlp.down.inFeatures)),
+  const widths = blocks.map((block) => inputWidths(block, hiddenSize));
+  const statistics = widths.map((ofBlock) =>
+    sumOf(ofBlock.map((width) => width * (COLUMN_BYTES + (shape.withGram ? PAIR_BYTES * width : 0)))),
   );
-  const copy = shape.withGram ? PAIR_BYTES * Math.max(widest, hiddenSize) ** 2 : 0;
-  return hidden + Math.max(0, ...statistics) + copy;
+  const kept = KEPT_COLUMN_BYTES * sumOf(widths.map(sumOf));
+  return hidden + tappedBytes(widths, shape.length) + Math.max(0, ...statistics) + kept;
+}
+
+/** Buffers are shared by the blocks: each is as large as the widest of its inputs. */
+function tappedBytes(widths: readonly number[][], length: number): number {
+  const places = widths[0]?.map((_, place) => Math.max(...widths.map((ofBlock) => ofBlock[place] ?? 0))) ?? [];
+  return TAP_COPIES * FLOAT_BYTES * rowsPerRun(length) * sumOf(places);
+}
+
+/** Bytes of the Gram matrices of each block's inputs as they are kept: f32. */
+export function gramBytesOf({ blocks, hiddenSize }: DecoderDescription): number[][] {
+  return blocks.map((block) => inputWidths(block, hiddenSize).map((width) => FLOAT_BYTES * width * width));
+}
+
+/** Of projections, attention's output map, the MLP's inner maps and its output map. */
+function inputWidths({ attention, mlp }: DecoderBlock, hiddenSize: number): number[] {
+  return [hiddenSize, attention.output.inFeatures, innerMaps(mlp)[0]?.inFeatures ?? 0, mlp.down.inFeatures];
+}
+
+function sumOf(numbers: readonly number[]): number {
+  return numbers.reduce((sum, number) => sum + number, 0);
 }
 
 /**

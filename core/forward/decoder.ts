@@ -228,8 +228,10 @@ export class Decoder implements WalkablePass {
       return;
     }
     const all = { ...outputs };
-    for (const { output, size } of graph.taps) {
-      all[output] = { type: 'float32', data: this.#scratch.take(output, rows * size), shape: [rows, size] };
+    for (const [index, { output, size }] of graph.taps.entries()) {
+      // They are heard before the next graph runs, so all graphs share the memory.
+      const data = this.#scratch.take(`tap ${index}`, rows * size);
+      all[output] = { type: 'float32', data, shape: [rows, size] };
     }
     await this.#runGraph(graph, weights, inputs, all);
     for (const { output, maps, size } of graph.taps) onInput(maps, all[output]?.data as Float32Array, size);

@@ -51,6 +51,15 @@ export function logitRowsOf({ vocabularySize }: DecoderDescription): number {
   return Math.max(1, Math.floor(LOGIT_BYTES / FLOAT_BYTES / vocabularySize));
 }
 
+/** Rows that one run of a part works on: whole windows. */
+export function rowsPerRun(length: number): number {
+  return windowsPerRunOf(length) * length;
+}
+
+function windowsPerRunOf(length: number): number {
+  return Math.max(1, Math.floor(ROWS_PER_RUN / length));
+}
+
 /** What a pass is run on. */
 export interface PassShape {
   /** Tokens of a window. */
@@ -73,7 +82,7 @@ export function planForward(decoder: DecoderDescription, memoryBytes: number, sh
   const { length } = shape;
   const sizes = sizesOf(decoder, shape);
   const { fixed, blocks, streamedBlocks, leastRows } = sizes;
-  const windowsPerRun = Math.max(1, Math.floor(ROWS_PER_RUN / length));
+  const windowsPerRun = windowsPerRunOf(length);
   const peakBytes = fixed + sizes.walk(leastRows) + sizes.logits(leastRows) + blocks;
   if (peakBytes <= memoryBytes) {
     return { windowsPerRun, windowsPerWalk: windowsPerRun, blockWeightBytes: Infinity, peakBytes };
@@ -94,7 +103,7 @@ function sizesOf(decoder: DecoderDescription, { length, threads }: PassShape) {
     bytesOf([...attentionTensors(attention), ...mlpTensors(mlp)]),
   );
   const all = blocks.reduce((sum, bytes) => sum + bytes, 0);
-  const leastRows = Math.max(1, Math.floor(ROWS_PER_RUN / length)) * length;
+  const leastRows = rowsPerRun(length);
   return {
     fixed: edges + runBytes(decoder, leastRows) + threads * attentionScratchBytes(decoder, length),
     blocks: all,

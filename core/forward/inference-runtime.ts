@@ -18,6 +18,8 @@ export interface RuntimeSession {
 
 /** What runs ONNX models: `workers/inference` implements it with ONNX Runtime. */
 export interface InferenceRuntime {
+  /** Which one it is, as in "onnxruntime 1.30.0": another one may round otherwise. */
+  readonly version: string;
   /**
    * @param model an ONNX model's bytes
    * @throws KernelError BUG_INFERENCE (the graph is not one that the runtime takes)

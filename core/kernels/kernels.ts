@@ -201,7 +201,10 @@ export interface InputStatistics {
   feed(rows: Float32Array, threads: number): void;
   /** Of all rows so far. */
   columns(): ColumnStatistics;
-  /** The Gram matrix of all rows so far, Σ xᵀx: f32 [columns, columns], little-endian, into a range of exactly that size. */
+  /**
+   * The Gram matrix of all rows, Σ xᵀx: f32 [columns, columns], little-endian, into a range of exactly that size. No row may
+   * be added afterwards.
+   */
   writeGram(range: ByteRange, options: CallOptions): Promise<void>;
   /** Frees the memory; to be called once nothing is asked of it any more. */
   close(): void;
@@ -272,6 +275,8 @@ export interface Kernels {
   memoryBytes(threads: number): number;
   /** Fails at once with `JOB_OUTPUT_BUSY` if another process holds it; released when this process ends, however. */
   lockFile(path: string): FileLock;
+  /** Bytes that can still be written to the disk of an existing path; null where the system does not tell. */
+  freeDiskBytes(path: string): number | null;
   createDigest(): RunningDigest;
   /** Feeds a range of a file to a running digest. */
   feedDigest(digest: RunningDigest, range: ByteRange, options: CallOptions): Promise<void>;

@@ -30,8 +30,8 @@ import type { OnJobEvent } from '../../core/contract/progress.ts';
 import { loadKernels } from '../../native-kernels/index.ts';
 import type { OpenScorer } from '../inference/scorer.ts';
 import type { CleanRunsOptions } from '../jobs/clean-runs.ts';
-import type { MeasureErrors } from '../jobs/allocate-formats.ts';
-import type { CalibrateTools, MeasuredModel } from '../jobs/calibrate-job.ts';
+import type { AllocationTools } from '../jobs/allocate-formats.ts';
+import type { CalibrateTools } from '../jobs/calibrate-job.ts';
 import type { ListRunsOptions } from '../jobs/list-runs.ts';
 import type { ResumeOptions, ResumeOutcome } from '../jobs/resume-run.ts';
 import type {
@@ -68,7 +68,7 @@ export interface EngineOptions {
   inferenceWorkerPath?: string;
   /** LATHE_HOME: runs and settings. Made when first needed. */
   home: string;
-  /** Of the measurement cache; null: 20 GiB. */
+  /** Of the measurement cache; null: 50 GiB. */
   cacheLimitBytes?: number | null;
 }
 
@@ -133,7 +133,7 @@ export function openEngine({ kernelsPath, inferenceWorkerPath, home, cacheLimitB
   }
   async function compress(options: CompressOptions): Promise<CompressResult> {
     const { compressJob } = await import('../jobs/compress-job.ts');
-    return compressJob(options, { kernels: kernels(), home, measure, measureErrors, evaluate });
+    return withMeasuring((tools) => compressJob(options, { kernels: kernels(), home, ...tools, evaluate }));
   }
   async function evaluate(options: EvaluateOptions): Promise<EvaluateResult> {
     return (await import('../jobs/evaluate-job.ts')).evaluateJob(options, kernels(), home, await scorers());
@@ -147,35 +147,49 @@ export function openEngine({ kernelsPath, inferenceWorkerPath, home, cacheLimitB
       openCalibrator: threadCalibrators(path, { kernelsPath }),
     };
   }
-  async function measure(options: CalibrateOptions): Promise<MeasuredModel> {
-    const tools = await calibrateTools(options.onEvent);
-    return (await import('../jobs/calibrate-job.ts')).measureInputs(options, tools);
+  /** What a job finds in the measurement cache stays there until the job is done. */
+  async function withMeasuring<Result>(work: (tools: AllocationTools) => Promise<Result>): Promise<Result> {
+    const caches: MeasurementCache[] = [];
+    try {
+      return await work({
+        async measure(options) {
+          const tools = await calibrateTools(options.onEvent);
+          caches.push(tools.cache);
+          return (await import('../jobs/calibrate-job.ts')).measureInputs(options, tools);
+        },
+        async measureErrors(tensors, importance, options) {
+          const path = workerPath();
+          const { threadProbers } = await import('../inference/thread-prober.ts');
+          const { measureFormatErrors } = await import('../jobs/measure-format-errors.ts');
+          const cache = await openCache(options.onEvent);
+          caches.push(cache);
+          const tools = { kernels: kernels(), cache, openProber: threadProbers(path, { kernelsPath }) };
+          return measureFormatErrors(tensors, importance, options, tools);
+        },
+      });
+    } finally {
+      for (const cache of caches) await cache.close();
+    }
   }
-  const measureErrors: MeasureErrors = async (tensors, importance, options) => {
-    const path = workerPath();
-    const { threadProbers } = await import('../inference/thread-prober.ts');
-    const tools = {
-      kernels: kernels(),
-      cache: await openCache(options.onEvent),
-      openProber: threadProbers(path, { kernelsPath }),
-    };
-    const { measureFormatErrors } = await import('../jobs/measure-format-errors.ts');
-    return measureFormatErrors(tensors, importance, options, tools);
-  };
   async function calibrate(options: CalibrateOptions): Promise<CalibrateResult> {
     const tools = await calibrateTools(options.onEvent);
-    return (await import('../jobs/calibrate-job.ts')).calibrateJob(options, tools);
+    try {
+      return await (await import('../jobs/calibrate-job.ts')).calibrateJob(options, tools);
+    } finally {
+      await tools.cache.close();
+    }
   }
   return {
     inspect: async ({ inputs = null, ...options }) => {
       const inspected = await (await import('../jobs/inspect-job.ts')).inspectJob(options, kernels);
       if (inputs === null) return inspected;
-      const { signal, onEvent, threads, memoryLimitBytes, model } = options;
+      const { signal, onEvent, threads, memoryLimitBytes, scheduling, model } = options;
       const calibration = await calibrate({
         signal,
         onEvent,
         threads,
         memoryLimitBytes,
+        scheduling,
         model,
         ...inputs,
         gram: false,
@@ -189,7 +203,7 @@ export function openEngine({ kernelsPath, inferenceWorkerPath, home, cacheLimitB
     },
     exportGguf: async (options) => {
       const { exportGgufJob } = await import('../jobs/export-gguf-job.ts');
-      return exportGgufJob(options, kernels(), measure);
+      return withMeasuring((tools) => exportGgufJob(options, kernels(), tools.measure));
     },
     restore: async (options) => (await import('../jobs/restore-job.ts')).restoreJob(options, kernels(), home),
     verify: async (options) => (await import('../jobs/verify-job.ts')).verifyJob(options, kernels()),

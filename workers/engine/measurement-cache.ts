@@ -2,8 +2,8 @@
  * What was measured of models, kept in `LATHE_HOME/cache` for all methods and runs (docs/formats/measurement-cache.md).
  *
  * An entry is two files, named by the SHA-256 of all that it depends on: `.bin` with the numbers, and `.json`, which is
- * renamed into place last and makes it an entry. Entries are never changed, so readers need no lock; two processes that
- * measure the same write the same.
+ * renamed into place last and makes it an entry. Entries are never changed, so readers need no lock, only that they stay:
+ * whoever found or kept one has it pinned until it closes its cache. Two processes that measure the same write the same.
  */
 import { createHash, randomBytes } from 'node:crypto';
 import { readdir, readFile, rename, rm, stat, utimes } from 'node:fs/promises';
@@ -17,16 +17,17 @@ import {
 } from '../../core/contract/cache-entry.ts';
 import { WorkbenchError } from '../../core/errors.ts';
 import type { Kernels } from '../../core/kernels/kernels.ts';
+import { CachePins } from './cache-pins.ts';
 import { makeFolders, syncFolder, writeFileDurably } from './durable-files.ts';
 import { wrapFileErrors } from './file-errors.ts';
 
 /** A tensor of float64 of a billion entries would not be read either way. */
 const MAX_HEADER_BYTES = 1 << 20;
 /** Unless LATHE_CACHE_LIMIT says otherwise. */
-export const DEFAULT_CACHE_BYTES = 20 * 2 ** 30;
+export const DEFAULT_CACHE_BYTES = 50 * 2 ** 30;
 /** A temporary file that nobody has written to for so long belongs to nobody. */
 const ABANDONED_MS = 24 * 3600 * 1000;
-/** A job of another process that found an entry may still be about to read it. */
+/** Used so lately that it may be wanted again soon; also for a process that could not pin what it uses. */
 const IN_USE_MS = 3600 * 1000;
 const ENTRY_FILE = /^[0-9a-f]{64}\.(json|bin)$/;
 const TEMPORARY_FILE = /^\.[0-9a-f]{16}\.tmp$/;
@@ -54,29 +55,33 @@ interface StoredEntry {
   usedMs: number;
 }
 
+type CacheKernels = Pick<Kernels, 'digestFile' | 'syncFile' | 'lockFile'>;
+
 export class MeasurementCache {
   readonly folder: string;
   readonly limitBytes: number;
-  readonly #kernels: Pick<Kernels, 'digestFile' | 'syncFile'>;
+  readonly #kernels: CacheKernels;
   readonly #onDamage: (message: string) => void;
-  /** Names of entries that were found or kept here: whoever did so may read them later. */
-  readonly #used = new Set<string>();
+  /** Entries that were found or kept here: whoever did so may read them later. */
+  readonly #pins: CachePins;
 
   /** @param onDamage told of an entry that was found damaged and removed, as a whole sentence */
-  constructor(
-    home: string,
-    limitBytes: number,
-    kernels: Pick<Kernels, 'digestFile' | 'syncFile'>,
-    onDamage: (message: string) => void,
-  ) {
+  constructor(home: string, limitBytes: number, kernels: CacheKernels, onDamage: (message: string) => void) {
     this.folder = join(home, 'cache');
     this.limitBytes = limitBytes;
     this.#kernels = kernels;
     this.#onDamage = onDamage;
+    this.#pins = new CachePins(this.folder, kernels);
+  }
+
+  /** To be called once nothing that was found or kept here is read any more: from then on others may let it go. */
+  close(): Promise<void> {
+    return this.#pins.close();
   }
 
   /**
-   * Finds an entry, its data's SHA-256 checked. A damaged one is removed, so that it is measured again.
+   * Finds an entry, its data's SHA-256 checked. A damaged one, and one of another key, is removed, so that it is measured
+   * again.
    *
    * @throws ResourceError for a file that cannot be read
    */
@@ -85,25 +90,32 @@ export class MeasurementCache {
     const [headerPath, dataPath] = [this.#path(name, 'json'), this.#path(name, 'bin')];
     const header = await readHeader(headerPath);
     if (header === null) return null;
-    const entry = header === 'damaged' ? null : header;
+    await this.#pins.add(name);
+    const now = new Date();
+    // When it was used last decides which go first; another process may have removed it just now.
+    await utimes(headerPath, now, now).catch(() => undefined);
+    // The name says all that it depends on: a header that gives another was put there by nobody.
+    const entry = header === 'damaged' || nameOf(header.kind, header.key) !== name ? null : header;
     const digest = entry === null ? null : await this.#digestOf(dataPath);
-    if (
-      entry === null ||
-      entry.kind !== kind ||
-      digest?.sha256 !== entry.sha256 ||
-      digest.sizeBytes !== entry.sizeBytes
-    ) {
+    // Whoever let it go while it was pinned has done so by now.
+    if ((await stat(headerPath).catch(() => null)) === null) return null;
+    if (entry === null || digest?.sha256 !== entry.sha256 || digest.sizeBytes !== entry.sizeBytes) {
       this.#onDamage(
         `An entry of the measurement cache was damaged and is measured again (${kind}, ${name.slice(0, 12)}).`,
       );
       await this.#remove(name);
       return null;
     }
-    const now = new Date();
-    // When it was used last decides which go first; another process may have removed it just now.
-    await utimes(headerPath, now, now).catch(() => undefined);
-    this.#used.add(name);
     return new FoundEntry(entry, dataPath);
+  }
+
+  /** Whether there is an entry, by its header and size alone; its data may still be damaged. It stays until it is used. */
+  async has(kind: string, key: CacheKey): Promise<boolean> {
+    const name = nameOf(kind, key);
+    const header = await readHeader(this.#path(name, 'json'));
+    if (header === null || header === 'damaged') return false;
+    await this.#pins.add(name);
+    return (await stat(this.#path(name, 'bin')).catch(() => null))?.size === header.sizeBytes;
   }
 
   /**
@@ -152,12 +164,12 @@ export class MeasurementCache {
     path: string,
   ): Promise<void> {
     const name = nameOf(kind, key);
+    await this.#pins.add(name);
     await this.#kernels.syncFile(path, { threads: 1 });
     const { sizeBytes, sha256 } = await this.#kernels.digestFile(path, { threads: 1 });
     const entry: CacheEntry = { version: CACHE_VERSION, kind, key: { ...key }, sections, facts, sizeBytes, sha256 };
     await wrapFileErrors('rename', path, () => rename(path, this.#path(name, 'bin')));
     await writeFileDurably(this.#path(name, 'json'), `${JSON.stringify(entry)}\n`);
-    this.#used.add(name);
     await this.#evict().catch((error: unknown) => {
       // What was measured is kept; that the rest could not be swept is no reason to stop.
       if (!(error instanceof WorkbenchError)) throw error;
@@ -183,6 +195,7 @@ export class MeasurementCache {
 
   /** Removes all entries, and what crashed processes left; nothing else that lies in the folder. */
   async clear(): Promise<void> {
+    await this.#pins.others();
     for (const file of await this.#files()) {
       const isEntry = ENTRY_FILE.test(file);
       if (isEntry || (await this.#isAbandoned(file))) await this.#removeFile(file);
@@ -252,18 +265,19 @@ export class MeasurementCache {
   }
 
   /**
-   * Removes what was not used for longest until the rest fits, never what was used here, nor anywhere within the hour; and
-   * what nobody finished long ago.
+   * Removes what was not used for longest until the rest fits, never what any running job uses, nor what was used within the
+   * hour; and what nobody finished long ago.
    */
   async #evict(): Promise<void> {
     const entries = (await this.#list()).sort((a, b) => a.usedMs - b.usedMs);
     let bytes = entries.reduce((sum, entry) => sum + entry.bytes, 0);
     for (const { name, bytes: freed } of entries) {
       if (bytes <= this.limitBytes) break;
-      if (this.#used.has(name)) continue;
+      if (this.#pins.has(name)) continue;
       // It may have been used since it was listed.
       const facts = await stat(this.#path(name, 'json')).catch(() => null);
       if (facts === null || Date.now() - facts.mtimeMs < IN_USE_MS) continue;
+      if ((await this.#pins.others()).has(name)) continue;
       await this.#remove(name);
       bytes -= freed;
     }

@@ -13,6 +13,12 @@ export function jobDemand(kernels: Kernels, threads: number, tensors: number): D
   return { threads, memoryBytes: (count) => TENSOR_BYTES * tensors + kernels.memoryBytes(count) };
 }
 
+/** What a job takes of a pool whose whole process was planned: all of it, without what every process takes. */
+export function plannedDemand(memory: { peakMemoryBytes: number; limitBytes: number }, threads: number): Demand {
+  const bytes = Math.max(0, Math.min(memory.peakMemoryBytes, memory.limitBytes) - BASE_BYTES);
+  return { threads, memoryBytes: () => bytes };
+}
+
 /** Bound of the whole process's memory in a job over so many tensors, in bytes. */
 export function peakMemoryBytes(kernels: Kernels, threads: number, tensors: number): number {
   return BASE_BYTES + TENSOR_BYTES * tensors + kernels.memoryBytes(threads);

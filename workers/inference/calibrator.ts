@@ -2,6 +2,10 @@ import type { ScorerFacts } from './scorer.ts';
 
 export interface CalibratorFacts extends ScorerFacts {
   blocks: number;
+  /** Of each block, the bytes of each input's Gram matrix as it is kept. */
+  gramBytes: number[][];
+  /** What runs the model, with its version. */
+  runtime: string;
 }
 
 export interface CalibratorRequest {
@@ -23,7 +27,7 @@ export interface CalibratorMemory {
 
 export interface CalibrationStep {
   block: number;
-  /** What is measured of its inputs on the way. */
+  /** What is measured of its inputs on the way; the hidden states behind it are the same whatever is. */
   measured: 'nothing' | 'columns' | 'gram';
   /** Where Gram matrices go, `0.gram` and so on in the order of the inputs; an empty folder. */
   folder: string | null;

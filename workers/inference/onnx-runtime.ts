@@ -25,6 +25,7 @@ export async function openOnnxRuntime({ threads }: { threads: number }): Promise
     extra: { session: { intra_op: { allow_spinning: '0' }, inter_op: { allow_spinning: '0' } } },
   };
   return {
+    version: `onnxruntime ${library.env.versions.node ?? library.env.versions.common}`,
     async open(model) {
       try {
         const session = await InferenceSession.create(model, options);

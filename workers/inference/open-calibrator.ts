@@ -1,11 +1,12 @@
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
-import { calibrationBytes } from '../../core/calibration/calibration-memory.ts';
-import { KernelError } from '../../core/errors.ts';
+import { calibrationBytes, gramBytesOf } from '../../core/calibration/calibration-memory.ts';
+import { KernelError, NumericsError, WorkbenchError } from '../../core/errors.ts';
 import { Decoder } from '../../core/forward/decoder.ts';
 import { forwardMemory, planForward } from '../../core/forward/forward-memory.ts';
 import type { MapInputs } from '../../core/forward/forward-pass.ts';
 import type { InputStatistics, Kernels } from '../../core/kernels/kernels.ts';
+import { quoted } from '../../core/quoted.ts';
 import { wrapFileErrors } from '../engine/file-errors.ts';
 import { withModelNamed } from '../engine/name-model.ts';
 import type { Calibrator, CalibrationStep, MeasuredInput } from './calibrator.ts';
@@ -47,8 +48,10 @@ class WalkingCalibrator implements Calibrator {
   }
 
   get facts() {
-    const { description, positions } = this.#ready;
-    return { vocabularySize: description.vocabularySize, positions, blocks: description.blocks.length };
+    const { description, positions, runtime } = this.#ready;
+    const { vocabularySize, blocks } = description;
+    const gramBytes = gramBytesOf(description);
+    return { vocabularySize, positions, blocks: blocks.length, gramBytes, runtime: runtime.version };
   }
 
   reserve({ windows, length, withGram, processBytes, limitBytes }: Parameters<Calibrator['reserve']>[0]) {
@@ -77,15 +80,21 @@ class WalkingCalibrator implements Calibrator {
     const inputs = new Map<string, Listened>();
     const withGram = measured === 'gram';
     const hear = ({ maps, rows, size }: MapInputs): void => {
+      if (measured === 'nothing') return;
       const name = maps.join(' ');
       const input = inputs.get(name) ?? { maps, size, statistics: this.#kernels.createInputStatistics(size, withGram) };
       inputs.set(name, input);
-      input.statistics.feed(rows, this.#threads);
+      try {
+        input.statistics.feed(rows, this.#threads);
+      } catch (error) {
+        throw namingMaps(error, maps, block);
+      }
     };
-    const listener = measured === 'nothing' ? {} : { onInput: { isWanted: () => true, hear } };
+    // Also where nothing is measured: graphs without taps would be sessions of their own, and may round otherwise.
+    const onInput = { isWanted: () => true, hear };
     try {
       await this.#forBatches(async (batch, hidden, pass) => {
-        hidden.set(await pass.walk(batch, { start: { block, hidden }, end: block + 1, ...listener }, signal));
+        hidden.set(await pass.walk(batch, { start: { block, hidden }, end: block + 1, onInput }, signal));
       });
       if (withGram && folder !== null) await this.#writeGrams([...inputs.values()], folder, signal);
       return [...inputs.values()].map(({ maps, size, statistics }) => {
@@ -128,6 +137,20 @@ class WalkingCalibrator implements Calibrator {
       await work(batch, this.#hidden.subarray(from, from + batch.length * rowElements), pass);
     }
   }
+}
+
+/** The kernel knows a row and a column, not whose. */
+function namingMaps(error: unknown, maps: readonly string[], block: number): unknown {
+  if (!(error instanceof WorkbenchError) || error.code !== 'NUMERICS_NOT_FINITE') return error;
+  const [first = ''] = maps;
+  const whose = maps.length === 1 ? quoted(first) : `${quoted(first)} and those beside it`;
+  return new NumericsError({
+    code: 'NUMERICS_NOT_FINITE',
+    what: `In block ${block}, what ${whose} is given has an entry that is no number: ${error.what}`,
+    where: { tensor: `${first}.weight` },
+    whatToDo: 'Look at the weights before it with "lathe inspect --statistics": this model does not work as it is.',
+    cause: error,
+  });
 }
 
 function notReserved(): KernelError {

@@ -41,7 +41,7 @@ class ReplacingProber implements Prober {
 
   get facts() {
     const { description, positions } = this.#ready;
-    return { vocabularySize: description.vocabularySize, positions, blocks: description.blocks.length };
+    return { vocabularySize: description.vocabularySize, positions };
   }
 
   reserve({ windows, length, largestTensor, processBytes, limitBytes }: Parameters<Prober['reserve']>[0]) {

@@ -1,5 +1,6 @@
 import type { GgmlTensor } from '../../core/kernels/kernels.ts';
-import type { CalibratorFacts, CalibratorMemory } from './calibrator.ts';
+import type { CalibratorMemory } from './calibrator.ts';
+import type { ScorerFacts } from './scorer.ts';
 
 export interface ProberRequest {
   /** Windows and tokens of each that probes run. */
@@ -25,7 +26,7 @@ export interface Probe {
 
 /** A model of which one tensor at a time is replaced, to see how far its output moves; in a worker thread. */
 export interface Prober {
-  readonly facts: CalibratorFacts;
+  readonly facts: ScorerFacts;
   /** Once, before `begin`. Below the least it takes that. */
   reserve(request: ProberRequest): Promise<CalibratorMemory>;
   /** Runs the windows, of equal length, through the model as it is. */

@@ -1,5 +1,6 @@
-import type { CalibratorFacts, CalibratorMemory } from './calibrator.ts';
+import type { CalibratorMemory } from './calibrator.ts';
 import type { OpenProber } from './prober.ts';
+import type { ScorerFacts } from './scorer.ts';
 import { startWorkerThread } from './worker-thread.ts';
 
 /** Opens probers in worker threads: what they run never holds the caller's thread. */
@@ -7,7 +8,7 @@ export function threadProbers(workerPath: string, data: { kernelsPath: string })
   return async (options) => {
     const thread = startWorkerThread(workerPath, { ...data, serves: 'prober' });
     try {
-      const facts = await thread.call<CalibratorFacts>('open', options);
+      const facts = await thread.call<ScorerFacts>('open', options);
       return {
         facts,
         reserve: (request) => thread.call<CalibratorMemory>('reserve', request),

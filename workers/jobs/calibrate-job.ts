@@ -6,25 +6,30 @@ import { summarizeInput } from '../../core/calibration/summarize-input.ts';
 import type { CalibratedText, CalibrateResult } from '../../core/contract/calibration-result.ts';
 import { contentBytes } from '../../core/evaluation/evaluation-memory.ts';
 import { cutWindows } from '../../core/evaluation/windows.ts';
-import { JobError, ResourceError, WorkbenchError } from '../../core/errors.ts';
+import { JobError, ModelError, ResourceError, WorkbenchError } from '../../core/errors.ts';
 import type { Kernels } from '../../core/kernels/kernels.ts';
+import { quoted } from '../../core/quoted.ts';
 import { stopIfAsked } from '../../core/stop-if-asked.ts';
 import { readText } from '../../core/tokenizer/read-text.ts';
 import { formatCount } from '../../core/units.ts';
 import { wrapFileErrors } from '../engine/file-errors.ts';
 import { defaultMemoryLimit } from '../engine/free-memory.ts';
 import type { CalibrateOptions } from '../engine/job-options.ts';
+import { poolOf, withLease } from '../engine/job-scheduling.ts';
 import type { MeasurementCache } from '../engine/measurement-cache.ts';
+import { plannedDemand } from '../engine/memory-limit.ts';
 import { withModelNamed } from '../engine/name-model.ts';
 import { nodeFileAccess } from '../engine/node-file-access.ts';
 import { startUsage } from '../engine/process-usage.ts';
 import { createTokenProgress, type TokenProgress } from '../engine/token-progress.ts';
 import type { Calibrator, OpenCalibrator } from '../inference/calibrator.ts';
 import { checkIds, encodeInPieces, openEvaluatedModel, type EvaluatedModel } from './evaluated-model.ts';
+import { requireCacheLimit, requireDiskRoom } from './gram-room.ts';
 import {
   findInputs,
   fingerprintCalibration,
   keepInputs,
+  missingGramBytes,
   type CalibrationFingerprint,
   type KnownInput,
 } from './input-statistics-cache.ts';
@@ -102,8 +107,9 @@ function toInterrupted(error: unknown): unknown {
  *
  * Each block's figures go into the measurement cache as soon as they are there: they are measured once, for all methods and
  * runs, and a calibration that was stopped goes on with the block it was at.
- * @throws ModelError, FormatError TEXT_TOO_SHORT, UsageError; ResourceError RESOURCE_MEMORY_LIMIT before any work; JobError
- * JOB_CANCELLED; NumericsError NUMERICS_NOT_FINITE, naming the tensor
+ * What it takes of memory it leases from the pool: call it before anything is leased.
+ * @throws ModelError, such as MODEL_SEQUENCE_TOO_LONG; FormatError TEXT_TOO_SHORT, UsageError; ResourceError RESOURCE_MEMORY_LIMIT,
+ * RESOURCE_CACHE_LIMIT or RESOURCE_DISK_FULL before any work; JobError JOB_CANCELLED; NumericsError NUMERICS_NOT_FINITE, naming the tensor
  */
 export async function measureInputs(options: CalibrateOptions, tools: CalibrateTools): Promise<MeasuredModel> {
   const { kernels, cache, openCalibrator } = tools;
@@ -114,27 +120,48 @@ export async function measureInputs(options: CalibrateOptions, tools: CalibrateT
   const calibrator = await openCalibrator({ model: options.model, threads });
   try {
     progress.stage('tokenise');
+    checkPositions(options, calibrator);
     const { texts, windows: all } = await readWindows(model, calibrator, options);
     const windows = chooseWindows(all, sequences, seed);
     const notes = [...model.opened.notes, ...model.tokenizer.notes, ...notesOf(windows.length, options, calibrator)];
     for (const message of notes) onEvent({ event: 'note', message });
     const memory = await planMemory(model, texts, windows.length, calibrator, options, kernels);
-    progress.stage('fingerprint');
-    const fingerprint = await fingerprintCalibration(model.opened, windows, kernels, { threads, signal });
-    const walk = new CachedWalk({ calibrator, cache, fingerprint, windows, options, progress });
-    const inputs: BlockInput[] = [];
-    const { blocks } = calibrator.facts;
-    progress.expect(blocks * windows.length * sequenceLength);
-    for (let block = 0; block < blocks; block++) {
-      progress.stage('measure', `block ${block}`);
-      const { known, cached } = await walk.inputsOf(block);
-      inputs.push(...known.map((input) => ({ block, ...input, cached })));
-    }
-    const { measuredBlocks } = walk;
-    return { inputs, texts, sequences: windows.length, windows, fingerprint, blocks, measuredBlocks, memory, notes };
+    const { blocks, runtime, gramBytes } = calibrator.facts;
+    if (options.gram) requireCacheLimit(sumOf(gramBytes.flat()), cache);
+    // Others of the same queue may hold the memory that this one plans with.
+    return await withLease(options, poolOf(options), plannedDemand(memory, threads), 'this calibration', async () => {
+      progress.stage('fingerprint');
+      const call = { threads, signal };
+      const fingerprint = await fingerprintCalibration(model.opened, windows, kernels, runtime, call);
+      if (options.gram) {
+        await requireDiskRoom(await missingGramBytes(cache, fingerprint, gramBytes), cache, kernels);
+      }
+      const walk = new CachedWalk({ calibrator, cache, fingerprint, windows, options, progress });
+      const inputs: BlockInput[] = [];
+      progress.expect(blocks * windows.length * sequenceLength);
+      for (let block = 0; block < blocks; block++) {
+        progress.stage('measure', `block ${block}`);
+        const { known, cached } = await walk.inputsOf(block);
+        inputs.push(...known.map((input) => ({ block, ...input, cached })));
+      }
+      const { measuredBlocks } = walk;
+      return { inputs, texts, sequences: windows.length, windows, fingerprint, blocks, measuredBlocks, memory, notes };
+    });
   } finally {
     await calibrator.close();
   }
+}
+
+/** Learned positions are a limit: refused before texts are read. */
+function checkPositions({ model, sequenceLength }: CalibrateOptions, { facts: { positions } }: Calibrator): void {
+  if (positions?.isLimit !== true || sequenceLength <= positions.count) return;
+  const count = formatCount(positions.count);
+  throw new ModelError({
+    code: 'MODEL_SEQUENCE_TOO_LONG',
+    what: `Sequences of ${formatCount(sequenceLength)} tokens were asked for, but ${quoted(model)} has learned only ${count} positions.`,
+    where: { file: model },
+    whatToDo: `Write --sequence-length ${positions.count}, or less.`,
+  });
 }
 
 async function readWindows(
@@ -191,6 +218,10 @@ async function planMemory(
   const { leastMemoryBytes, peakMemoryBytes } = await calibrator.reserve({ ...shape, processBytes, limitBytes });
   requireCalibrationMemory(leastMemoryBytes, limitBytes, memoryLimitBytes !== null);
   return { limitBytes, peakMemoryBytes };
+}
+
+function sumOf(numbers: readonly number[]): number {
+  return numbers.reduce((sum, number) => sum + number, 0);
 }
 
 interface WalkParts {

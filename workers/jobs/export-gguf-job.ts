@@ -63,6 +63,7 @@ export async function exportGgufJob(
     tokenizer: source?.keys ?? null,
   });
   for (const message of plan.notes) onEvent({ event: 'note', message });
+  // It leases what it takes by itself: before this job does.
   const importance = await importanceFor({ ...options, gram: method === 'gptq', threads }, plan.tensors, measure);
   const { inputs } = importance;
   const tracker = createProgressTracker(threads, signal, onEvent);

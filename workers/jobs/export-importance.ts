@@ -22,14 +22,15 @@ export interface ImportanceOptions extends JobOptions {
   gram: boolean;
 }
 
-/** What the model was shown, for measurements that go on from it; no window without a calibration. */
+/** What the model was shown, for measurements that go on from it. */
 export interface CalibratedWindows {
   fingerprint: CalibrationFingerprint;
   windows: readonly Int32Array[];
 }
 
 export interface ExportImportance {
-  windows: CalibratedWindows;
+  /** Null without a calibration. */
+  windows: CalibratedWindows | null;
   /** By canonical name of the tensor; empty: all columns count alike. */
   inputs: ReadonlyMap<string, TensorInput>;
   /** As the result tells it. */
@@ -37,8 +38,6 @@ export interface ExportImportance {
   imatrix: ExportResult['imatrix'];
   notes: string[];
 }
-
-const NO_WINDOWS: CalibratedWindows = { fingerprint: { model: '', windows: '', length: 0 }, windows: [] };
 
 export type MeasureInputs = (options: CalibrateOptions) => Promise<MeasuredModel>;
 
@@ -58,7 +57,7 @@ export async function importanceFor(
     return importance;
   }
   if (options.calibration !== null) return fromCalibration(options, options.calibration, measure);
-  return { inputs: new Map(), calibration: null, imatrix: null, notes: [], windows: NO_WINDOWS };
+  return { inputs: new Map(), calibration: null, imatrix: null, notes: [], windows: null };
 }
 
 async function fromCalibration(
@@ -105,7 +104,7 @@ async function fromImatrix(path: string, tensors: readonly GgufExportTensor[]): 
     calibration: null,
     imatrix: { file: path, datasets, chunks, chunkSize },
     notes: notesOf(imatrix, inputs.size, without),
-    windows: NO_WINDOWS,
+    windows: null,
   };
 }
 

@@ -8,7 +8,7 @@ import type { MeasuredInput } from '../inference/calibrator.ts';
 
 const COLUMNS_KIND = 'input-columns';
 const GRAM_KIND = 'input-gram';
-/** Raised when the same inputs would give other numbers. */
+/** Raised when the same inputs would give other numbers by the same runtime and kernels. */
 const METHOD_VERSION = 1;
 
 /** What the inputs of a model's maps depend on. */
@@ -19,6 +19,9 @@ export interface CalibrationFingerprint {
   windows: string;
   /** Tokens of a window. */
   length: number;
+  /** What runs the model, and what sums inputs up: other versions may round otherwise. */
+  runtime: string;
+  kernels: string;
 }
 
 /** An input of linear maps with what was found of it. */
@@ -30,11 +33,16 @@ export interface KnownInput {
   gram: { path: string; sizeBytes: number } | null;
 }
 
-/** Reads every weight file once. */
+/**
+ * Reads every weight file once.
+ *
+ * @param runtime as a calibrator's facts tell it
+ */
 export async function fingerprintCalibration(
   model: OpenedModel,
   windows: readonly Int32Array[],
-  kernels: Pick<Kernels, 'digestFiles'>,
+  kernels: Pick<Kernels, 'digestFiles' | 'describe'>,
+  runtime: string,
   call: { threads: number; signal: AbortSignal },
 ): Promise<CalibrationFingerprint> {
   const paths = model.weightFiles.map(({ path }) => `${model.root}/${path}`);
@@ -44,7 +52,13 @@ export async function fingerprintCalibration(
   for (const window of windows) {
     ofWindows.update(Buffer.from(window.buffer, window.byteOffset, window.byteLength));
   }
-  return { model: ofModel.digest('hex'), windows: ofWindows.digest('hex'), length: windows[0]?.length ?? 0 };
+  return {
+    model: ofModel.digest('hex'),
+    windows: ofWindows.digest('hex'),
+    length: windows[0]?.length ?? 0,
+    runtime,
+    kernels: kernels.describe().version,
+  };
 }
 
 function keyOf(fingerprint: CalibrationFingerprint, block: number): CacheKey {
@@ -72,6 +86,26 @@ export async function findInputs(
     input.gram = { path: gram.dataPath, sizeBytes };
   }
   return inputs;
+}
+
+/**
+ * How many bytes of Gram matrices are still to be measured; data are not read. A block that misses one is measured as a whole.
+ *
+ * @param gramBytes of each block, of each of its inputs
+ */
+export async function missingGramBytes(
+  cache: MeasurementCache,
+  fingerprint: CalibrationFingerprint,
+  gramBytes: readonly (readonly number[])[],
+): Promise<number> {
+  let missing = 0;
+  for (const [block, ofInputs] of gramBytes.entries()) {
+    const key = keyOf(fingerprint, block);
+    let isKnown = await cache.has(COLUMNS_KIND, key);
+    for (const input of ofInputs.keys()) isKnown &&= await cache.has(GRAM_KIND, { ...key, input });
+    if (!isKnown) missing += ofInputs.reduce((sum, bytes) => sum + bytes, 0);
+  }
+  return missing;
 }
 
 /** Null for an entry that is not what `keepInputs` writes. */

@@ -15,7 +15,7 @@ import { BASE_BYTES } from '../engine/memory-limit.ts';
 import type { CacheKey, MeasurementCache } from '../engine/measurement-cache.ts';
 import { createProgressTracker, type ProgressTracker } from '../engine/progress-tracker.ts';
 import type { OpenProber, Prober } from '../inference/prober.ts';
-import type { CalibratedWindows, ExportImportance } from './export-importance.ts';
+import type { ExportImportance } from './export-importance.ts';
 import { quantizedBytes, quantizeTensor, type TensorToQuantize } from './quantize-tensor.ts';
 
 /** Tokens that each probe runs, at most, in whole windows. */
@@ -48,7 +48,7 @@ export async function measureFormatErrors(
   const { threads, signal, onEvent } = options;
   const tracker = createProgressTracker(threads, signal, onEvent);
   tracker.expect(tensors.reduce((sum, tensor) => sum + tensor.choices.length * quantizedBytes(tensor.candidate), 0));
-  const windows = probeWindows(importance.windows);
+  const windows = probeWindows(importance.windows?.windows ?? []);
   const folder = await cache.temporaryPath();
   await wrapFileErrors('make', folder, () => mkdir(folder));
   const probing = new LazyProber(tensors, windows, options, kernels, openProber);
@@ -70,7 +70,7 @@ export async function measureFormatErrors(
 }
 
 /** Evenly spread over those that the model was calibrated on. */
-function probeWindows({ windows }: CalibratedWindows): Int32Array[] {
+function probeWindows(windows: readonly Int32Array[]): Int32Array[] {
   const length = windows[0]?.length ?? 1;
   const count = Math.max(1, Math.min(windows.length, Math.floor(PROBE_TOKENS / length)));
   return Array.from(
@@ -162,11 +162,11 @@ class MeasuredTensor {
 
   #key(): CacheKey {
     const { tensor, importance, windows: probeWindows } = this.#parts;
-    const { model, windows, length } = importance.windows.fingerprint;
     const { canonicalName } = tensor.candidate;
     const types = tensor.choices.map(({ type }) => type).join(' ');
     const rounding = tensor.method ?? 'rtn';
-    return { model, windows, length, probeWindows, tensor: canonicalName, types, rounding, method: METHOD_VERSION };
+    const shown = importance.windows?.fingerprint;
+    return { ...shown, probeWindows, tensor: canonicalName, types, rounding, method: METHOD_VERSION };
   }
 }
 

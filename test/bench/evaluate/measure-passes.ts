@@ -46,6 +46,7 @@ class Split {
 
 function timedRuntime(runtime: InferenceRuntime, split: Split): InferenceRuntime {
   return {
+    version: runtime.version,
     async open(model) {
       const session = await runtime.open(model);
       const part = graphName(model);

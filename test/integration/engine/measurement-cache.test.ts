@@ -17,6 +17,24 @@ const NUMBERS = [
   { name: 'greatest', shape: [2], values: Float32Array.of(0.5, 7) },
 ];
 
+/** Without what tells others which of them are in use. */
+function entryFiles(cache: MeasurementCache): string[] {
+  return readdirSync(cache.folder).filter((file) => /^[0-9a-f]{64}\.(json|bin)$/.test(file));
+}
+
+/** As if nobody had used any for so long. */
+function age(cache: MeasurementCache, hours: number): void {
+  const then = new Date(Date.now() - hours * 3600 * 1000);
+  for (const file of entryFiles(cache)) utimesSync(join(cache.folder, file), then, then);
+}
+
+/** Keeps one more, in a cache that has room for that one. */
+async function press(block: number): Promise<void> {
+  const { cache } = openCache(1);
+  await keep(cache, block);
+  await cache.close();
+}
+
 async function keep(cache: MeasurementCache, block: number) {
   await cache.keep('figures', { model: 'm', block }, { block }, NUMBERS);
 }
@@ -62,13 +80,18 @@ describe('the measurement cache', () => {
       ({ header }) => writeFileSync(header, readFileSync(header, 'utf8').replace('"version":1', '"version":9')),
     ],
     ['an empty header', ({ header }) => writeFileSync(header, '')],
+    [
+      'a header of another key',
+      ({ header }) =>
+        writeFileSync(header, readFileSync(header, 'utf8').replace('"key":{"model":"m"', '"key":{"model":"n"')),
+    ],
   ])('notices %s, says so, removes the entry and keeps a new one', async (_, damage) => {
     const { cache, told } = openCache();
     await keep(cache, 1);
     damage(onlyEntry());
     expect(await cache.find('figures', { model: 'm', block: 1 })).toBeNull();
     expect(told).toEqual([expect.stringMatching(/^An entry of the measurement cache was damaged/)]);
-    expect(readdirSync(cache.folder)).toEqual([]);
+    expect(entryFiles(cache)).toEqual([]);
     await keep(cache, 1);
     expect(await cache.find('figures', { model: 'm', block: 1 })).not.toBeNull();
   });
@@ -77,10 +100,10 @@ describe('the measurement cache', () => {
     const { cache } = openCache();
     for (const block of [0, 1, 2, 3]) await keep(cache, block);
     const [entry] = await cache.figures();
-    const old = new Date(Date.now() - 10 * 3600 * 1000);
-    for (const file of readdirSync(cache.folder)) utimesSync(join(cache.folder, file), old, old);
+    age(cache, 10);
     // Looked at just now.
     await cache.find('figures', { model: 'm', block: 2 });
+    await cache.close();
     const { cache: small } = openCache((entry!.bytes / 4) * 2.5);
     await keep(small, 4);
     expect(await small.find('figures', { model: 'm', block: 2 })).not.toBeNull();
@@ -90,11 +113,11 @@ describe('the measurement cache', () => {
 
   it('never lets go what is in use here, and sweeps what a crash left long ago', async () => {
     const { cache } = openCache(1);
-    await keep(openCache(1).cache, 7);
+    await press(7);
+    age(cache, 48);
     const old = new Date(Date.now() - 2 * 24 * 3600 * 1000);
-    for (const file of readdirSync(cache.folder)) utimesSync(join(cache.folder, file), old, old);
-    // Of another process, just now.
-    await keep(openCache(1).cache, 8);
+    // By another job, just now.
+    await press(8);
     await keep(cache, 0);
     const names = [
       `.${'01'.repeat(8)}.tmp`,
@@ -118,12 +141,46 @@ describe('the measurement cache', () => {
     expect(existsSync(young)).toBe(true);
   });
 
+  it('never lets go what another running job uses, however long', async () => {
+    const { cache } = openCache();
+    await keep(cache, 0);
+    await keep(cache, 1);
+    await cache.close();
+    const { cache: user } = openCache();
+    expect(await user.find('figures', { model: 'm', block: 1 })).not.toBeNull();
+    age(cache, 10);
+    await press(2);
+    const { cache: other } = openCache();
+    expect(await other.find('figures', { model: 'm', block: 0 })).toBeNull();
+    expect(await other.find('figures', { model: 'm', block: 1 })).not.toBeNull();
+    await other.close();
+    await user.close();
+    age(cache, 10);
+    await press(3);
+    expect((await cache.figures())[0]?.entries).toBe(1);
+    expect(readdirSync(cache.folder)).toHaveLength(2);
+  });
+
+  it('asks nothing of what a dead process used', async () => {
+    const { cache } = openCache();
+    await keep(cache, 0);
+    await cache.close();
+    const [entry] = entryFiles(cache).map((file) => file.replace(/\..*/, ''));
+    const left = ['pins', 'lock'].map((ending) => join(cache.folder, `.${'0a'.repeat(8)}.${ending}`));
+    for (const path of left) writeFileSync(path, `${entry}\n`);
+    age(cache, 10);
+    await press(1);
+    expect(await cache.find('figures', { model: 'm', block: 0 })).toBeNull();
+    expect(left.map((path) => existsSync(path))).toEqual([false, false]);
+  });
+
   it('is empty once it is cleared', async () => {
     const { cache } = openCache();
     await keep(cache, 0);
     expect((await place().engine.showCache()).entries).toBe(1);
     expect(await place().engine.clearCache({ dryRun: true })).toMatchObject({ entries: 1, dryRun: true });
     expect((await place().engine.showCache()).entries).toBe(1);
+    await cache.close();
     await place().engine.clearCache({ dryRun: false });
     expect(readdirSync(cache.folder)).toEqual([]);
     expect(statSync(cache.folder).isDirectory()).toBe(true);

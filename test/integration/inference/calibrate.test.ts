@@ -13,6 +13,7 @@ import { openModel } from '../../../core/model/open-model.ts';
 import { readTokenizer } from '../../../core/tokenizer/read-tokenizer.ts';
 import { MeasurementCache } from '../../../workers/engine/measurement-cache.ts';
 import { nodeFileAccess } from '../../../workers/engine/node-file-access.ts';
+import { openOnnxRuntime } from '../../../workers/inference/onnx-runtime.ts';
 import { openForwardPass } from '../../../workers/inference/open-forward-pass.ts';
 import { openWeightSource } from '../../../workers/inference/open-weight-source.ts';
 import { findInputs, fingerprintCalibration } from '../../../workers/jobs/input-statistics-cache.ts';
@@ -48,7 +49,8 @@ async function inputsOf(block: number, withGram: boolean) {
   const told: string[] = [];
   const cache = new MeasurementCache(home, 2 ** 40, kernels, (message) => told.push(message));
   const model = await openModel(MODEL, nodeFileAccess);
-  const fingerprint = await fingerprintCalibration(model, windows, kernels, { threads: 1, signal });
+  const { version } = await openOnnxRuntime({ threads: 1 });
+  const fingerprint = await fingerprintCalibration(model, windows, kernels, version, { threads: 1, signal });
   return findInputs(cache, fingerprint, block, withGram);
 }
 
@@ -182,6 +184,21 @@ describe('lathe calibrate', () => {
     expect((await runLathe(args, { env })).stdout).toMatch(
       /Inputs +64 sequences of 256 tokens; 0 blocks measured, 8 known/,
     );
+  });
+
+  it('stays within the memory that it plans, and within the least that it names', async () => {
+    const own = mkdtempSync(join(tmpdir(), 'lathe-calibrate-'));
+    const args = ['calibrate', MODEL, '--text', TEXT, '--gram', '--json', '--memory-limit'];
+    const refused = await runLathe([...args, '1MiB'], { env: { LATHE_HOME: own } });
+    const [, least = ''] = /--memory-limit to (\d+MiB)/.exec(
+      refused.json<{ error: SerializedError }>().error.whatToDo,
+    )!;
+    const { peakRssBytes, memory } = (
+      await runLathe([...args, least], { env: { LATHE_HOME: own } })
+    ).json<CalibrateResult>();
+    expect(memory.peakMemoryBytes).toBeLessThanOrEqual(memory.limitBytes);
+    expect(peakRssBytes).toBeLessThan(memory.peakMemoryBytes);
+    rmSync(own, { recursive: true });
   });
 
   it('stops within a block, keeps what it has measured, and goes on by the same command', async () => {

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { statfs } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { errorOf } from '../../helpers/error-of.ts';
@@ -34,6 +35,15 @@ test('digests, copies and compares whole files and ranges', async () => {
   const copied = { path: at('range'), offsetBytes: 1000, sizeBytes: largest.sizeBytes };
   expect(bytesOf(copied).equals(bytesOf(largest))).toBe(true);
   await kernels.compareRanges(copied, largest, { threads: 1 });
+});
+
+test('tells how much room a disk has, as Node does', async () => {
+  const { bavail, bsize } = await statfs(at('.'));
+  const found = kernels.freeDiskBytes(at('.'));
+  // Others write meanwhile.
+  if (process.platform === 'linux') expect(Math.abs(found! - bavail * bsize)).toBeLessThan(2 ** 30);
+  const missing = await errorOf(() => Promise.resolve(kernels.freeDiskBytes(at('missing'))));
+  expect(missing).toMatchObject({ code: 'FILE_NOT_FOUND', where: { file: at('missing') } });
 });
 
 test('digests several files at once, in their order', async () => {

@@ -1,4 +1,4 @@
-//! Whole files: lock, digest, copy, compare, sync.
+//! Whole files, and their disks: lock, digest, copy, compare, sync.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -46,6 +46,11 @@ impl HeldLock {
 #[napi]
 pub fn lock_file(path: String) -> Result<HeldLock> {
     guarded(|| FileLock::acquire(Path::new(&path)).map(|lock| HeldLock(Some(lock))))
+}
+
+#[napi]
+pub fn free_disk_bytes(path: String) -> Result<Option<i64>> {
+    guarded(|| Ok(files::free_disk_bytes(Path::new(&path))?.map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX))))
 }
 
 /// A SHA-256 fed by several calls, one at a time.

@@ -1,9 +1,11 @@
 //! Files by position: no memory map (a file cut short while mapped kills the process), no seek state shared by threads.
 
+mod free_space;
 mod hash_files;
 mod positioned;
 mod ranges;
 
+pub use free_space::free_disk_bytes;
 pub use hash_files::{FileHash, hash_files};
 pub use positioned::{FileLock, InputFile, OutputFile, copy_range, for_each_part, hash_range};
 pub use ranges::{ByteRange, Source, Target};

@@ -79,19 +79,34 @@ fn the_bits_depend_neither_on_threads_nor_on_how_rows_come() {
 }
 
 #[test]
-fn looking_at_them_changes_nothing() {
+fn writing_ends_them_and_changes_no_figure() {
     let numbers = noise(300 * 40, 3);
     let context = Context::with_threads(1).unwrap();
-    let mut looked = InputStatistics::new(40, true).unwrap();
-    looked.feed(&context, &numbers[..100 * 40]).unwrap();
-    let early = gram_of(&mut looked, "early");
-    looked.feed(&context, &numbers[100 * 40..]).unwrap();
-    let mut other = InputStatistics::new(40, true).unwrap();
-    other.feed(&context, &numbers).unwrap();
-    let late = gram_of(&mut looked, "late");
-    assert_ne!(early, late);
-    assert_eq!(late, gram_of(&mut other, "other"));
-    assert_eq!(looked.columns_so_far(), other.columns_so_far());
+    let mut statistics = InputStatistics::new(40, true).unwrap();
+    statistics.feed(&context, &numbers).unwrap();
+    let before = statistics.columns_so_far();
+    let gram = gram_of(&mut statistics, "once");
+    assert_eq!(statistics.columns_so_far(), before);
+    assert_eq!(gram_of(&mut statistics, "again"), gram);
+    assert_eq!(statistics.feed(&context, &numbers[..40]).unwrap_err().status, Status::BadArgument);
+    assert_eq!(statistics.columns_so_far(), before);
+}
+
+#[test]
+fn writing_takes_no_second_matrix_nor_do_waiting_rows_more_than_their_group() {
+    let context = Context::with_threads(1).unwrap();
+    let mut statistics = InputStatistics::new(40, true).unwrap();
+    for _ in 0..3 {
+        statistics.feed(&context, &noise(50 * 40, 4)).unwrap();
+        assert_eq!(statistics.pending.capacity(), GROUP_ROWS * 40);
+    }
+    let place = statistics.gram.as_ptr();
+    gram_of(&mut statistics, "in-place");
+    // What was written is what lies where the sums were.
+    assert_eq!(statistics.gram.as_ptr(), place);
+    assert!(statistics.pending.is_empty());
+    let squares = statistics.columns_so_far().squares;
+    assert!((statistics.gram[0] - squares[0]).abs() < 1e-3);
 }
 
 #[test]

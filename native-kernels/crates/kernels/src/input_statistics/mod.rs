@@ -28,6 +28,8 @@ pub struct InputStatistics {
     gram: Vec<f64>,
     /// Rows of a group that is not full yet.
     pending: Vec<f32>,
+    /// Whether the last group was added, full or not: no row may follow it.
+    is_finished: bool,
 }
 
 /// The figures of each column.
@@ -68,6 +70,7 @@ impl InputStatistics {
             greatest: vec![0.0; columns],
             gram,
             pending: Vec::new(),
+            is_finished: false,
         })
     }
 
@@ -78,7 +81,7 @@ impl InputStatistics {
 
     /// Adds rows, on the context's threads. Bits depend neither on their number nor on how rows are cut into calls.
     ///
-    /// Fails with [`Status::BadArgument`] where the numbers are no whole rows, with [`Status::NotFinite`] at a NaN or an
+    /// Fails with [`Status::BadArgument`] where the numbers are no whole rows, or after [`InputStatistics::write_gram`]; with [`Status::NotFinite`] at a NaN or an
     /// infinity, naming row and column; then nothing was added.
     pub fn feed(&mut self, context: &Context, rows: &[f32]) -> Result<()> {
         self.feed_with(Backend::best(), context, rows)
@@ -86,6 +89,9 @@ impl InputStatistics {
 
     /// [`InputStatistics::feed`] with the body of one backend, for benchmarks and tests.
     pub fn feed_with(&mut self, backend: Backend, context: &Context, rows: &[f32]) -> Result<()> {
+        if self.is_finished {
+            return Err(KernelError::bad_argument("rows came after the Gram matrix was written"));
+        }
         if !rows.len().is_multiple_of(self.columns) {
             return Err(KernelError::bad_argument(format!("{} numbers are no rows of {}", rows.len(), self.columns)));
         }
@@ -114,7 +120,11 @@ impl InputStatistics {
             self.add_group(backend, context, full);
             rest = after;
         }
-        self.pending.extend_from_slice(rest);
+        if !rest.is_empty() {
+            // All that a group may need, once: growing by doubling could take twice as much.
+            self.pending.reserve_exact(group - self.pending.len());
+            self.pending.extend_from_slice(rest);
+        }
         Ok(())
     }
 
@@ -127,7 +137,8 @@ impl InputStatistics {
         ColumnStatistics { rows: self.rows, sums, squares, greatest }
     }
 
-    /// Writes the Gram matrix of all rows so far, f32 `[columns, columns]`, little-endian, both halves.
+    /// Writes the Gram matrix of all rows, f32 `[columns, columns]`, little-endian, both halves. What waits is added as a
+    /// group of its own, in place: rows that came later would be grouped otherwise, so none may come.
     ///
     /// Fails with [`Status::BadArgument`] where there is none, or the range has another size.
     pub fn write_gram(&mut self, context: &Context, range: &ByteRange) -> Result<()> {
@@ -138,14 +149,12 @@ impl InputStatistics {
                 range.bytes
             )));
         }
-        // What waits is added as a group of its own, and taken off again by keeping it: later rows would change its sums.
+        self.is_finished = true;
         let pending = std::mem::take(&mut self.pending);
-        let mut shown = if pending.is_empty() { None } else { Some(self.gram.clone()) };
-        if let Some(gram) = &mut shown {
-            add_products(Backend::best(), context, &pending, columns, gram);
+        if !pending.is_empty() {
+            self.add_group(Backend::best(), context, &pending);
         }
-        self.pending = pending;
-        let gram = shown.as_ref().unwrap_or(&self.gram);
+        let gram = &self.gram;
         let target = Target::write(std::slice::from_ref(range))?;
         context.pool.install(|| {
             (0..columns).into_par_iter().try_for_each(|row| {
