@@ -39,6 +39,7 @@ import { openSource } from './open-source.ts';
 import { outputPath } from './output-path.ts';
 import { planCompression } from './plan-compression.ts';
 import { allInputs, readRecipeInputs } from './recipe-inputs.ts';
+import { requireOutputRoom } from './require-output-room.ts';
 
 /** A run that ended with one of these would end so again: its partial output is of no use. */
 const HOPELESS = /^(VERIFY|FORMAT|MODEL|RECIPE|USAGE)_/;
@@ -80,6 +81,8 @@ export async function compressJob(asked: CompressOptions, tools: CompressTools):
     folder: newFolderOf(output),
   };
   const compression = await planCompression(context, options, inputs, tools);
+  // What an interrupted run has written already would be counted twice.
+  if (!resume) await requireOutputRoom(output, model, compression, kernels);
   const pool = poolOf(options);
   const { threads } = pool.sizeOf(compression.demand, 'this job');
   if (threads < options.threads) {

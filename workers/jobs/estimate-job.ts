@@ -22,6 +22,7 @@ import { openSource } from './open-source.ts';
 import { outputPath } from './output-path.ts';
 import { planCompression } from './plan-compression.ts';
 import { readRecipeInputs, type RecipeInputs } from './recipe-inputs.ts';
+import { requireOutputRoom } from './require-output-room.ts';
 
 /** Read of all tensors together: a fraction of a second on a fast disk, seconds on a slow one. */
 const SAMPLE_BYTES = 256 << 20;
@@ -47,13 +48,18 @@ export async function estimateJob(options: EstimateOptions, kernels: QuantizeKer
   const model = await openSource(options.model);
   const { recipe, output } = options;
   requireSupported(recipe);
-  if (output) await refuseExistingOutput(await outputPath(output.path, model), output.force);
+  const place = output && (await outputPath(output.path, model));
+  if (output && place !== null) await refuseExistingOutput(place, output.force);
   const inputs = await readRecipeInputs(recipe, resolve(options.recipeFolder ?? '.'));
   const [step] = recipe.steps;
   const figures =
     step?.step === 'encode'
       ? await estimateLossless(step, model, options, kernels)
       : await estimateQuantized(model, inputs, options, kernels);
+  if (place !== null) {
+    const bounds = { low: figures.storedBytesLow, high: figures.storedBytesHigh };
+    await requireOutputRoom(place, model, { storedBytes: bounds }, kernels);
+  }
   const sourceStoredBytes = model.tensors.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
   const { storedBytes, storedBytesLow, storedBytesHigh, peakMemoryBytes: ownBytes, notes, seconds } = figures;
   return {

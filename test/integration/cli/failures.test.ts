@@ -72,7 +72,10 @@ describe('exit code and JSON of a failure', () => {
       [write('colon.yaml', 'lathe: 1\nsteps: [\n'), 'RECIPE_SYNTAX'],
       [write('key.yaml', 'lathe: 1\nstep: []\nsteps: [{ step: encode, codec: dfloat11 }]\n'), 'RECIPE_UNKNOWN_KEY'],
       [write('codec.yaml', 'lathe: 1\nsteps: [{ step: encode, codec: zip }]\n'), 'RECIPE_INVALID_VALUE'],
-      [write('later.yaml', 'lathe: 1\nsteps: [{ step: prune, method: wanda }]\n'), 'RECIPE_NOT_SUPPORTED'],
+      [
+        write('later.yaml', 'lathe: 1\nsteps: [{ step: prune, method: wanda, sparsity: 0.5 }]\n'),
+        'RECIPE_NOT_SUPPORTED',
+      ],
     ];
     for (const [path, code] of rows) {
       expect(await failureOf('estimate', model, '--recipe', path), path).toMatchObject({ exit: 2, code });

@@ -86,7 +86,7 @@ export function describeInterruptions(codec: Codec): void {
       const place = newPlace(more);
       const run = await place.compress(more, fault);
       try {
-        check(run);
+        if (!isLogFault(fault, place)) check(run);
         expectOldOrNew(place, more);
         const resumed = await place.compress([...more, '--resume']);
         expect(resumed.code, `--resume said: ${resumed.stdout}${resumed.stderr}`).toBe(0);
@@ -178,6 +178,13 @@ export function describeInterruptions(codec: Codec): void {
       place.remove();
     });
   });
+}
+
+/** A busy machine moves a log's lines among the calls that were counted; one of them that fails is told, no more. */
+function isLogFault(fault: Fault, place: CompressPlace): boolean {
+  if (fault.mode !== 'fail') return false;
+  const call = readWatchedCalls(place.log).find(({ number }) => number === fault.at);
+  return call !== undefined && withoutLogs([call]).length === 0;
 }
 
 function describeFault(fault: Fault, place: CompressPlace): string {
