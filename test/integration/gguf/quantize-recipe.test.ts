@@ -146,6 +146,14 @@ describe('a recipe that quantizes', () => {
     const errorOfFirst = ({ tensors }: CompressResult) => tensors.find(({ method }) => method === 'Q4_K')?.error ?? 0;
     expect(errorOfFirst(result)).toBeGreaterThan(errorOfFirst(plain));
   });
+
+  it('warns where a Gram matrix has fewer tokens than columns', async () => {
+    const step = { step: 'quantize', method: 'gptq', format: 'q4_0' };
+    const { notes } = await compress('short', { calibration: CALIBRATION, steps: [step] });
+    expect(notes.join()).toContain(
+      'The calibration has 256 tokens, fewer than the 704 columns of the widest of 8 inputs',
+    );
+  });
 });
 
 describe('an allocation', () => {
