@@ -1,0 +1,169 @@
+/** Kills commands at drawn instants, goes on with them, and looks at what is left. */
+import { mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { digestsOf } from './folder-digests.mjs';
+import { placeBelow } from './killed-commands.mjs';
+import { readJournals, runAndKill, runToEnd, strangersAt } from './lathe-child.mjs';
+
+/** What is journaled for longer than this must not be done again; docs/runs.md promises less than a third of it. */
+const KEPT_MS = 1000;
+/** A resumed run is killed again so often, at most and on average. */
+const MAX_KILLS = 3;
+const KILLED_AGAIN = 1 / 3;
+const UNDISTURBED_RUNS = 3;
+
+/**
+ * Kills one command `kills` times.
+ *
+ * @returns { name, kills, killedAgain, spanMs, keptItems, doneAgain, problems, … }: problems are sentences
+ */
+export async function killCommand(work, command, { kills, draw, onKill }) {
+  const whole = await runUndisturbed(work, command);
+  const counts = { kills: 0, killedAgain: 0, endedBefore: 0, keptItems: 0, oldItems: 0, doneAgain: 0, afterCommit: 0 };
+  const problems = [];
+  // A run that ends before its instant comes is no kill; one that always does would go on for ever.
+  for (let attempt = 0; counts.kills < kills && attempt < 3 * kills; attempt++) {
+    const place = placeBelow(work, `kill-${attempt}`, command);
+    mkdirSync(place.out, { recursive: true });
+    const instants = [];
+    try {
+      for (const problem of await killOnce(place, command, whole, { draw, counts, instants })) {
+        problems.push(`${command.name}, killed after ${instants.join(' and ')}: ${problem}`);
+      }
+    } finally {
+      rmSync(place.folder, { recursive: true, force: true });
+    }
+    onKill(counts.kills + counts.killedAgain);
+  }
+  if (counts.kills < kills) problems.push(`${command.name}: only ${counts.kills} of ${kills} instants came in time.`);
+  return { name: command.name, spanMs: whole.spanMs, ...counts, problems };
+}
+
+/** Span, bytes, figures and the order of items of runs that nothing disturbs. */
+async function runUndisturbed(work, command) {
+  const spans = [];
+  let whole = null;
+  for (let run = 0; run < UNDISTURBED_RUNS; run++) {
+    const place = placeBelow(work, 'undisturbed', command);
+    mkdirSync(place.out, { recursive: true });
+    const { code, stdout, spanMs } = await runToEnd(place, command.args(place.output));
+    if (code !== 0) throw new Error(`${command.name}, undisturbed, ended with ${code}: ${stdout}`);
+    spans.push(spanMs);
+    whole = {
+      digests: await digestsOf(place.out),
+      figures: figuresOf(command, stdout),
+      keys: itemsOf(place.home),
+    };
+    rmSync(place.folder, { recursive: true });
+  }
+  return { ...whole, spanMs: spans.sort((a, b) => a - b)[UNDISTURBED_RUNS >> 1] };
+}
+
+function figuresOf({ figures }, stdout) {
+  return JSON.stringify(figures(JSON.parse(stdout)));
+}
+
+/** One run, its kills and its end; what is wrong with them. */
+async function killOnce(place, command, whole, { draw, counts, instants }) {
+  const args = command.args(place.output);
+  const problems = [];
+  const first = await killAt(args);
+  if (!first.isKilled) {
+    counts.endedBefore += 1;
+    return problems;
+  }
+  counts.kills += 1;
+  problems.push(...lostItems(place.home, first, whole, counts));
+  let isKilled = true;
+  for (let kill = 1; isKilled && command.isResumable && kill < MAX_KILLS && draw() < KILLED_AGAIN; kill++) {
+    ({ isKilled } = await killAt([...args, '--resume']));
+    if (isKilled) counts.killedAgain += 1;
+  }
+  if (isKilled) problems.push(...(await goOn(place, command, args, whole, { draw, counts })));
+  problems.push(...(await thingsLeft(place, command, whole)));
+  const again = itemsDoneAgain(place.home);
+  counts.doneAgain += again.length;
+  if (again.length > 0) problems.push(`did ${again.join(', ')} twice, though journaled before the kill`);
+  return problems;
+
+  async function killAt(asked) {
+    const delayMs = draw() * whole.spanMs;
+    instants.push(`${delayMs.toFixed(1)} ms`);
+    return runAndKill(place, asked, delayMs);
+  }
+}
+
+/** Goes on by the same command, or by the run's name; what cannot go on is done anew. */
+async function goOn(place, command, args, whole, { draw, counts }) {
+  const [last] = readJournals(place.home).reverse();
+  const isByName = command.isResumable && draw() < 0.5;
+  const more = command.isResumable ? ['--resume'] : [];
+  const end = await runToEnd(place, isByName ? ['resume', last.runId] : [...args, ...more]);
+  if (end.code === 0) {
+    const figures = figuresOf(command, end.stdout);
+    return figures === whole.figures ? [] : [`ended with other figures: ${figures}, expected ${whole.figures}`];
+  }
+  const code = errorCode(end.stdout);
+  // Killed after its output took its place: there is nothing more to do, and it says so.
+  const isThere = (await digestsOf(place.output)) !== 'nothing';
+  if (isThere && !command.isResumable && code === 'JOB_OUTPUT_EXISTS') {
+    counts.afterCommit += 1;
+    return [];
+  }
+  if (isThere && isByName && code === 'RUN_NOT_RESUMABLE') {
+    counts.afterCommit += 1;
+    return [];
+  }
+  return [`${isByName ? 'lathe resume' : `the command ${more.join(' ')}`} ended with ${end.code}: ${end.stdout}`];
+}
+
+function errorCode(stdout) {
+  try {
+    return JSON.parse(stdout).error?.code;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The output differs, or something lies beside it or in LATHE_HOME. */
+async function thingsLeft({ out, home }, { output }, whole) {
+  const problems = [];
+  const beside = readdirSync(out).filter((name) => name !== output);
+  const strangers = strangersAt(home).map((path) => `LATHE_HOME/${path}`);
+  if (beside.length + strangers.length > 0) problems.push(`left ${[...beside, ...strangers].join(', ')}`);
+  const digests = await digestsOf(out);
+  if (beside.length === 0 && digests !== whole.digests) problems.push('ended with other bytes');
+  return problems;
+}
+
+/** Items that were done more than a second before a first kill, by the run's own events, and are in no journal. */
+function lostItems(home, { events, killedAt }, { keys }, counts) {
+  const journaled = new Set(itemsOf(home));
+  counts.keptItems += journaled.size;
+  const isOld = ({ at, event }) => event === 'stage' && at < killedAt - KEPT_MS;
+  const stages = events.filter(isOld).map(({ stage }) => stage);
+  // An item's stage begins when those before it are done.
+  const begun = stages.filter((stage) => stage === 'compress').length;
+  const done = stages.includes('verify') ? keys.length : Math.max(0, begun - 1);
+  const old = events.some(({ stage }) => stage === 'compress') ? keys.slice(0, done) : [];
+  counts.oldItems += old.length;
+  return old.filter((key) => !journaled.has(key)).map((key) => `lost ${key}, which was done a second before`);
+}
+
+/** Items, and windows one by one, as the journals of a place tell of them. */
+function itemsOf(home) {
+  return readJournals(home).flatMap(({ lines }) => lines.flatMap(keysOf));
+}
+
+function keysOf(line) {
+  if (line.type === 'item') return [line.key];
+  if (line.type !== 'windows') return [];
+  return Array.from({ length: line.to - line.from }, (_, index) => `${line.task}, window ${line.from + index}`);
+}
+
+/** Each finished item must stand in all journals together once: whoever does it again journals it again. */
+function itemsDoneAgain(home) {
+  const seen = new Set();
+  const again = new Set();
+  for (const key of itemsOf(home)) (seen.has(key) ? again : seen).add(key);
+  return [...again];
+}
