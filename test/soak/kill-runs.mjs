@@ -18,7 +18,7 @@ const UNDISTURBED_RUNS = 3;
  */
 export async function killCommand(work, command, { kills, draw, onKill }) {
   const whole = await runUndisturbed(work, command);
-  const counts = { kills: 0, killedAgain: 0, endedBefore: 0, keptItems: 0, oldItems: 0, doneAgain: 0, afterCommit: 0 };
+  const counts = { kills: 0, killedAgain: 0, endedBefore: 0, keptItems: 0, oldItems: 0, doneAgain: 0, afterCommit: 0, begunAnew: 0 };
   const problems = [];
   // A run that ends before its instant comes is no kill; one that always does would go on for ever.
   for (let attempt = 0; counts.kills < kills && attempt < 3 * kills; attempt++) {
@@ -92,28 +92,29 @@ async function killOnce(place, command, whole, { draw, counts, instants }) {
   }
 }
 
-/** Goes on by the same command, or by the run's name; what cannot go on is done anew. */
+/** Goes on by the run's name, or by the same command; what cannot go on is done anew. */
 async function goOn(place, command, args, whole, { draw, counts }) {
-  const [last] = readJournals(place.home).reverse();
-  const isByName = command.isResumable && draw() < 0.5;
-  const more = command.isResumable ? ['--resume'] : [];
-  const end = await runToEnd(place, isByName ? ['resume', last.runId] : [...args, ...more]);
-  if (end.code === 0) {
-    const figures = figuresOf(command, end.stdout);
-    return figures === whole.figures ? [] : [`ended with other figures: ${figures}, expected ${whole.figures}`];
+  if (command.isResumable && draw() < 0.5) {
+    const [last] = readJournals(place.home).reverse();
+    const end = await runToEnd(place, ['resume', last.runId]);
+    // Killed before it had a folder to work in: it has nothing to go on with, says so, and begins anew by its command.
+    const hasNothing = errorCode(end.stdout) === 'RUN_NOT_RESUMABLE' && itemsOf(place.home).length === 0;
+    if (!hasNothing) return judgeEnd('lathe resume', end, command, whole);
+    counts.begunAnew += 1;
   }
-  const code = errorCode(end.stdout);
-  // Killed after its output took its place: there is nothing more to do, and it says so.
-  const isThere = (await digestsOf(place.output)) !== 'nothing';
-  if (isThere && !command.isResumable && code === 'JOB_OUTPUT_EXISTS') {
+  const end = await runToEnd(place, command.isResumable ? [...args, '--resume'] : args);
+  // Killed after its output took its place: there is nothing to do anew, and it says so.
+  if (!command.isResumable && errorCode(end.stdout) === 'JOB_OUTPUT_EXISTS') {
     counts.afterCommit += 1;
     return [];
   }
-  if (isThere && isByName && code === 'RUN_NOT_RESUMABLE') {
-    counts.afterCommit += 1;
-    return [];
-  }
-  return [`${isByName ? 'lathe resume' : `the command ${more.join(' ')}`} ended with ${end.code}: ${end.stdout}`];
+  return judgeEnd(command.isResumable ? 'the command with --resume' : 'the command', end, command, whole);
+}
+
+function judgeEnd(what, { code, stdout }, command, whole) {
+  if (code !== 0) return [`${what} ended with ${code}: ${stdout}`];
+  const figures = figuresOf(command, stdout);
+  return figures === whole.figures ? [] : [`${what} ended with other figures: ${figures}, expected ${whole.figures}`];
 }
 
 function errorCode(stdout) {
