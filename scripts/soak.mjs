@@ -11,7 +11,10 @@ import { setup } from './setup.mjs';
 async function soak() {
   await setup();
   await build();
-  const { code } = await runCommand(process.execPath, [inRepository('test/soak/soak-run.mjs'), ...process.argv.slice(2)]);
+  const { code } = await runCommand(process.execPath, [
+    inRepository('test/soak/soak-run.mjs'),
+    ...process.argv.slice(2),
+  ]);
   process.exitCode = code ?? 1;
 }
 

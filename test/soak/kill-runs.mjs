@@ -18,7 +18,16 @@ const UNDISTURBED_RUNS = 3;
  */
 export async function killCommand(work, command, { kills, draw, onKill }) {
   const whole = await runUndisturbed(work, command);
-  const counts = { kills: 0, killedAgain: 0, endedBefore: 0, keptItems: 0, oldItems: 0, doneAgain: 0, afterCommit: 0, begunAnew: 0 };
+  const counts = {
+    kills: 0,
+    killedAgain: 0,
+    endedBefore: 0,
+    keptItems: 0,
+    oldItems: 0,
+    doneAgain: 0,
+    afterEnd: 0,
+    begunAnew: 0,
+  };
   const problems = [];
   // A run that ends before its instant comes is no kill; one that always does would go on for ever.
   for (let attempt = 0; counts.kills < kills && attempt < 3 * kills; attempt++) {
@@ -98,14 +107,19 @@ async function goOn(place, command, args, whole, { draw, counts }) {
     const [last] = readJournals(place.home).reverse();
     const end = await runToEnd(place, ['resume', last.runId]);
     // Killed before it had a folder to work in: it has nothing to go on with, says so, and begins anew by its command.
+    if (isDoneBefore(end.stdout)) {
+      counts.afterEnd += 1;
+      return [];
+    }
     const hasNothing = errorCode(end.stdout) === 'RUN_NOT_RESUMABLE' && itemsOf(place.home).length === 0;
     if (!hasNothing) return judgeEnd('lathe resume', end, command, whole);
     counts.begunAnew += 1;
   }
   const end = await runToEnd(place, command.isResumable ? [...args, '--resume'] : args);
-  // Killed after its output took its place: there is nothing to do anew, and it says so.
-  if (!command.isResumable && errorCode(end.stdout) === 'JOB_OUTPUT_EXISTS') {
-    counts.afterCommit += 1;
+  // Killed after its output took its place, or after it noted its end: there is nothing to do, and it says so.
+  const isOver = !command.isResumable || journaledEnds(place.home) > 0;
+  if (isOver && errorCode(end.stdout) === 'JOB_OUTPUT_EXISTS') {
+    counts.afterEnd += 1;
     return [];
   }
   return judgeEnd(command.isResumable ? 'the command with --resume' : 'the command', end, command, whole);
@@ -117,11 +131,24 @@ function judgeEnd(what, { code, stdout }, command, whole) {
   return figures === whole.figures ? [] : [`${what} ended with other figures: ${figures}, expected ${whole.figures}`];
 }
 
+/** `lathe resume` of a run that had come to its end tells that run. */
+function isDoneBefore(stdout) {
+  return parseDocument(stdout)?.run?.state === 'done';
+}
+
+function journaledEnds(home) {
+  return readJournals(home).filter(({ lines }) => lines.some(({ type }) => type === 'done')).length;
+}
+
 function errorCode(stdout) {
+  return parseDocument(stdout)?.error?.code;
+}
+
+function parseDocument(stdout) {
   try {
-    return JSON.parse(stdout).error?.code;
+    return JSON.parse(stdout);
   } catch {
-    return undefined;
+    return null;
   }
 }
 

@@ -115,5 +115,7 @@ function parseLine(text) {
 /** Files in LATHE_HOME that no run should leave, once it is over. */
 export function strangersAt(home) {
   const paths = readdirSync(home, { recursive: true });
-  return paths.filter((path) => !/^(?:runs|runs\/[^/]+|runs\/[^/]+\/(?:journal\.jsonl|log(?:\.1)?\.ndjson|lock))$/.test(path));
+  return paths.filter(
+    (path) => !/^(?:runs|runs\/[^/]+|runs\/[^/]+\/(?:journal\.jsonl|log(?:\.1)?\.ndjson|lock))$/.test(path),
+  );
 }

@@ -29,11 +29,12 @@ export async function measureEngineLeaks(work, jobs, every) {
   ];
   const env = { ORT_DISABLE_TELEMETRY: '1' };
   const { found, warmFrom, perJob } = JSON.parse(await outputOf(process.execPath, args, { env }));
-  const growth = Object.fromEntries(
-    Object.entries(perJob).map(([figure, each]) => [figure, each * (jobs - warmFrom)]),
-  );
+  const growth = Object.fromEntries(Object.entries(perJob).map(([figure, each]) => [figure, each * (jobs - warmFrom)]));
   const problems = Object.entries(BOUNDS)
     .filter(([figure, bound]) => growth[figure] > bound)
-    .map(([figure, bound]) => `${figure} grew by ${growth[figure].toFixed(1)} over ${jobs - warmFrom} jobs, bound ${bound}.`);
+    .map(
+      ([figure, bound]) =>
+        `${figure} grew by ${growth[figure].toFixed(1)} over ${jobs - warmFrom} jobs, bound ${bound}.`,
+    );
   return { jobs, warmFrom, found, growth, bounds: BOUNDS, problems };
 }

@@ -87,7 +87,14 @@ export async function measureLeaks({ engine, folder, model, jobs, every, evaluat
         return;
       case 4:
         await compress(job);
-        await engine.restore({ ...options(), model: output, output: `${output}.back`, force: false, dtype: null, maxShardBytes: null });
+        await engine.restore({
+          ...options(),
+          model: output,
+          output: `${output}.back`,
+          force: false,
+          dtype: null,
+          maxShardBytes: null,
+        });
         return;
       case 5:
         await compress(job);
@@ -98,7 +105,9 @@ export async function measureLeaks({ engine, folder, model, jobs, every, evaluat
         await stopAndResume(job);
         return;
       default:
-        await expectCode('MODEL_NOT_FOUND', () => engine.inspect({ ...options(), model: join(folder, 'none'), statistics: false }));
+        await expectCode('MODEL_NOT_FOUND', () =>
+          engine.inspect({ ...options(), model: join(folder, 'none'), statistics: false }),
+        );
         await engine.listRuns({ limit: 20, state: null });
     }
   }

@@ -79,7 +79,10 @@ async function runKills(work, { kills, tokens }, draw, seed) {
   let before = 0;
   for (const [command, count] of commands) {
     const onKill = (done) => showProgress(`kills: ${before + done}, ${command.name}`);
-    rows.push({ isResumable: command.isResumable, ...(await killCommand(work, command, { kills: count, draw, onKill })) });
+    rows.push({
+      isResumable: command.isResumable,
+      ...(await killCommand(work, command, { kills: count, draw, onKill })),
+    });
     before += rows.at(-1).kills + rows.at(-1).killedAgain;
   }
   showProgress('');
@@ -112,7 +115,10 @@ async function soak() {
   try {
     if (parts.has('kills')) {
       results.kills = await runKills(work, size, draw, seed);
-      show(killTable(results.kills), results.kills.flatMap((row) => row.problems));
+      show(
+        killTable(results.kills),
+        results.kills.flatMap((row) => row.problems),
+      );
     }
     if (parts.has('leaks')) {
       results.leaks = await measureEngineLeaks(work, size.jobs, size.every);
@@ -127,7 +133,10 @@ async function soak() {
       makeManyShards(many, 20, 50);
       const models = { 'the sample': SAMPLE, '1,000 tensors in 20 shards': many };
       results.bytes = await measureSameBytes(work, models, { draw });
-      show(sameBytesTable(results.bytes), results.bytes.flatMap((row) => row.problems));
+      show(
+        sameBytesTable(results.bytes),
+        results.bytes.flatMap((row) => row.problems),
+      );
     }
   } finally {
     rmSync(work, { recursive: true, force: true });

@@ -16,7 +16,16 @@ export function killTable(rows) {
   const again = rows.reduce((sum, row) => sum + row.killedAgain, 0);
   return formatTable(
     `Killed at ${kills} drawn instants, and ${again} times again after a resume`,
-    ['command', 'journal spans', 'kills', 'killed again', 'items kept', 'of these done again', 'done 1 s before, all kept', ''],
+    [
+      'command',
+      'journal spans',
+      'kills',
+      'killed again',
+      'items kept',
+      'of these done again',
+      'done 1 s before, all kept',
+      '',
+    ],
     rows.map((row) => [
       row.name,
       `${Math.round(row.spanMs)} ms`,

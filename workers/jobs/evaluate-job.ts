@@ -4,10 +4,11 @@ import { JobError, WorkbenchError } from '../../core/errors.ts';
 import { buildTokenFile } from '../../core/formats/tokens/token-file.ts';
 import type { Kernels } from '../../core/kernels/kernels.ts';
 import type { Demand } from '../../core/scheduling/resource-pool.ts';
-import { writeFileDurably } from '../engine/durable-files.ts';
+import { holdsBytes, writeFileDurably } from '../engine/durable-files.ts';
 import type { EvaluateOptions } from '../engine/job-options.ts';
 import { poolOf, withLease } from '../engine/job-scheduling.ts';
 import { BASE_BYTES } from '../engine/memory-limit.ts';
+import { refuseExistingFile, writeOutputFile } from '../engine/output-file.ts';
 import { startUsage, type UsageSince } from '../engine/process-usage.ts';
 import { applyRetention } from '../engine/retention.ts';
 import { programVersion } from '../engine/run-identity.ts';
@@ -51,13 +52,14 @@ export async function evaluateJob(
         const { runId, isResumed } = begun;
         recorder.log('info', isResumed ? 'The run goes on.' : 'The run begins.', { runId, threads: options.threads });
         await applyRetention(home, runId, kernels, recorder);
+        if (tokensFile !== null && !isResumed) await refuseExistingFile(tokensFile, options.force);
         await begun.journal.append({ type: 'plan', items: totalItems(inputs, options) });
         const tools = { options, inputs, begun, home, scorers, progress, signal: options.signal };
         progress.expect(totalTokens(inputs, options));
         const texts: EvaluatedTextScores[] = [];
         for (const [index, text] of inputs.texts.entries()) texts.push(await evaluateText(text, index, tools));
         const choices = inputs.choices && (await evaluateChoices(inputs.choices, tools));
-        if (tokensFile !== null) await writeTokens(tokensFile, inputs, options, texts, nameOf);
+        if (tokensFile !== null) await writeTokens(tokensFile, inputs, options, texts, { kernels, nameOf });
         const used = await usage();
         const summaries = texts.map(({ summary }) => summary);
         await recorder.done(figuresOf(summaries, choices, used));
@@ -139,13 +141,17 @@ function figuresOf(texts: readonly EvaluatedText[], choices: EvaluateResult['cho
 async function writeTokens(
   path: string,
   { model }: EvaluationInputs,
-  { model: modelPath, reference, context }: EvaluateOptions,
+  { model: modelPath, reference, context, force, onEvent }: EvaluateOptions,
   texts: readonly EvaluatedTextScores[],
-  nameOf: (path: string) => string,
+  { kernels, nameOf }: { kernels: Kernels; nameOf: (path: string) => string },
 ): Promise<void> {
   const names = { model: nameOf(modelPath), reference: reference && nameOf(reference) };
   const facts = { program: programVersion(), ...names, context, addsBos: model.tokenizer.addsBos };
-  await writeFileDurably(path, buildTokenFile(facts, texts));
+  const bytes = buildTokenFile(facts, texts);
+  // A run that was killed after its file took its place finds it there again.
+  const mayReplace = force || (await holdsBytes(path, bytes));
+  const options = { force: mayReplace, kernels, onEvent };
+  await writeOutputFile(path, 'evaluate', options, (part) => writeFileDurably(part, bytes));
 }
 
 /** Notes how a run ended; returns the error to throw. What was scored stays for a resume. */
