@@ -9,7 +9,7 @@ const MIN_INTERVAL_MS = 100;
 export interface ProgressTracker {
   /** Sets how many original bytes the whole job will work through; may be corrected later. */
   expect(totalBytes: number): void;
-  /** Names the stage that follows, and what in it. */
+  /** Names the stage that follows, and what in it: the stage is told at once, what in it as often as progress is. */
   stage(stage: string, detail?: string): void;
   /** Options for the next kernel call; its bytes add to the job's. */
   call(): CallOptions;
@@ -32,6 +32,7 @@ export function createProgressTracker(threads: number, signal: AbortSignal, onEv
   let fraction = 0;
   let stageName = '';
   let stageDetail: string | undefined;
+  let isDetailTold = true;
   let lastEmit = -Infinity;
   const samples = [{ at: performance.now(), workedBytes: 0 }];
 
@@ -40,8 +41,14 @@ export function createProgressTracker(threads: number, signal: AbortSignal, onEv
     if (now - lastEmit >= MIN_INTERVAL_MS) emit(now);
   }
 
+  function tellStage(): void {
+    isDetailTold = true;
+    onEvent({ event: 'stage', stage: stageName, detail: stageDetail });
+  }
+
   function emit(now: number): void {
     lastEmit = now;
+    if (!isDetailTold) tellStage();
     doneBytes = Math.max(doneBytes, Math.min(totalBytes, settledBytes + finishedCalls + currentCall));
     if (totalBytes > 0) fraction = Math.max(fraction, doneBytes / totalBytes);
     const bytesPerSecond = rateAt(now);
@@ -63,11 +70,12 @@ export function createProgressTracker(threads: number, signal: AbortSignal, onEv
       totalBytes = Math.max(bytes, doneBytes);
     },
     stage(stage, detail) {
-      if (stage !== stageName || detail !== stageDetail) {
-        stageName = stage;
-        stageDetail = detail;
-        onEvent({ event: 'stage', stage, detail });
-      }
+      const isNew = stage !== stageName;
+      if (isNew || detail !== stageDetail) isDetailTold = false;
+      stageName = stage;
+      stageDetail = detail;
+      // Ten thousand small items must not become as many messages.
+      if (isNew) tellStage();
       emitIfDue();
     },
     call: () => {
