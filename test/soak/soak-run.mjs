@@ -22,7 +22,7 @@ const DEFAULT_SEED = 20261;
 const MEBI = 1 << 20;
 /** Kills by command: the sample twice, as a usual run of it journals nothing before it is over. */
 const LONG = {
-  kills: { sample: 25, synced: 25, made: 15, restore: 20, evaluate: 30 },
+  kills: { sample: 28, synced: 28, made: 12, restore: 20, evaluate: 24 },
   jobs: 1000,
   every: 100,
   limitMebibytes: 256,
