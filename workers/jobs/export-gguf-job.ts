@@ -19,6 +19,7 @@ import { poolOf, withLease } from '../engine/job-scheduling.ts';
 import { jobDemand } from '../engine/memory-limit.ts';
 import { nodeOutputFiles } from '../engine/node-output-files.ts';
 import { refuseExistingFile, writeOutputFile } from '../engine/output-file.ts';
+import { removeSpent } from '../engine/output-folder.ts';
 import { startUsage } from '../engine/process-usage.ts';
 import { createProgressTracker, type ProgressTracker } from '../engine/progress-tracker.ts';
 import { importanceFor, type ExportImportance, type MeasureInputs, type TensorInput } from './export-importance.ts';
@@ -45,6 +46,7 @@ export async function exportGgufJob(
   const model = await openSource(options.model);
   const output = resolve(options.output);
   refuseInput(output, model);
+  await removeSpent(output, 'export', kernels);
   await refuseExistingFile(output, force);
   const pool = poolOf(options);
   const demand = withFeedback(jobDemand(kernels, options.threads, model.tensors.length), options, model);
