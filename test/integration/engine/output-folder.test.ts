@@ -45,7 +45,7 @@ describe('what a killed run has left beside its output', () => {
     'goes once nothing can use it: %j',
     async (parts) => {
       place().write('out', { file: 'new' });
-      leave(parts as Record<string, string>);
+      leave(parts);
       await removeSpent(place().at('out'), 'restore', kernels);
       expect(readdirSync(place().folder)).toEqual(['out']);
       expect(contentOf(place().at('out'))).toBe('new');
