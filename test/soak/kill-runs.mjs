@@ -2,10 +2,8 @@
 import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { digestsOf } from './folder-digests.mjs';
 import { placeBelow } from './killed-commands.mjs';
-import { readJournals, runAndKill, runToEnd, strangersAt } from './lathe-child.mjs';
+import { KEPT_MS, readJournals, runAndKill, runToEnd, strangersAt } from './lathe-child.mjs';
 
-/** What is journaled for longer than this must not be done again; docs/runs.md promises less than a third of it. */
-const KEPT_MS = 1000;
 /** A resumed run is killed again so often, at most and on average. */
 const MAX_KILLS = 3;
 const KILLED_AGAIN = 1 / 3;
@@ -60,7 +58,7 @@ async function runUndisturbed(work, command) {
     whole = {
       digests: await digestsOf(place.out),
       figures: figuresOf(command, stdout),
-      keys: itemsOf(place.home),
+      keys: itemsOf(readJournals(place.home)),
     };
     rmSync(place.folder, { recursive: true });
   }
@@ -111,7 +109,7 @@ async function goOn(place, command, args, whole, { draw, counts }) {
       counts.afterEnd += 1;
       return [];
     }
-    const hasNothing = errorCode(end.stdout) === 'RUN_NOT_RESUMABLE' && itemsOf(place.home).length === 0;
+    const hasNothing = errorCode(end.stdout) === 'RUN_NOT_RESUMABLE' && itemsOf(readJournals(place.home)).length === 0;
     if (!hasNothing) return judgeEnd('lathe resume', end, command, whole);
     counts.begunAnew += 1;
   }
@@ -163,23 +161,27 @@ async function thingsLeft({ out, home }, { output }, whole) {
   return problems;
 }
 
-/** Items that were done more than a second before a first kill, by the run's own events, and are in no journal. */
-function lostItems(home, { events, killedAt }, { keys }, counts) {
-  const journaled = new Set(itemsOf(home));
-  counts.keptItems += journaled.size;
+/**
+ * Items that were done more than a second before a first kill, by the run's own events or by its journal as it stood then,
+ * and are in no journal now. docs/runs.md promises a fifth of that time.
+ */
+function lostItems(home, { events, killedAt, journalsBefore }, { keys }, counts) {
+  const journaled = new Set(itemsOf(readJournals(home)));
   const isOld = ({ at, event }) => event === 'stage' && at < killedAt - KEPT_MS;
   const stages = events.filter(isOld).map(({ stage }) => stage);
   // An item's stage begins when those before it are done.
   const begun = stages.filter((stage) => stage === 'compress').length;
   const done = stages.includes('verify') ? keys.length : Math.max(0, begun - 1);
-  const old = events.some(({ stage }) => stage === 'compress') ? keys.slice(0, done) : [];
-  counts.oldItems += old.length;
-  return old.filter((key) => !journaled.has(key)).map((key) => `lost ${key}, which was done a second before`);
+  const isCompression = events.some(({ stage }) => stage === 'compress');
+  const old = new Set([...itemsOf(journalsBefore), ...(isCompression ? keys.slice(0, done) : [])]);
+  counts.keptItems += journaled.size;
+  counts.oldItems += old.size;
+  return [...old].filter((key) => !journaled.has(key)).map((key) => `lost ${key}, which was done a second before`);
 }
 
-/** Items, and windows one by one, as the journals of a place tell of them. */
-function itemsOf(home) {
-  return readJournals(home).flatMap(({ lines }) => lines.flatMap(keysOf));
+/** Items, and windows one by one, as journals tell of them. */
+function itemsOf(journals) {
+  return journals.flatMap(({ lines }) => lines.flatMap(keysOf));
 }
 
 function keysOf(line) {
@@ -192,6 +194,6 @@ function keysOf(line) {
 function itemsDoneAgain(home) {
   const seen = new Set();
   const again = new Set();
-  for (const key of itemsOf(home)) (seen.has(key) ? again : seen).add(key);
+  for (const key of itemsOf(readJournals(home))) (seen.has(key) ? again : seen).add(key);
   return [...again];
 }

@@ -59,10 +59,14 @@ export async function runToEnd(place, args) {
   return { ...(await run.ended), spanMs: firstAt === null ? 0 : lastAt - firstAt };
 }
 
+/** What stands in the journal so long before a kill has been safe for long. */
+export const KEPT_MS = 1000;
+
 /**
  * Kills a run so many milliseconds after its first journal record.
  *
- * @returns as `runToEnd`, with killedAt; `isKilled` is false where it had ended before
+ * @returns as `runToEnd`, with killedAt, and the journals as they stood `KEPT_MS` before; `isKilled` is false where it had
+ * ended before
  */
 export async function runAndKill(place, args, delayMs) {
   const { home } = place;
@@ -70,13 +74,19 @@ export async function runAndKill(place, args, delayMs) {
   const run = startLathe(place, args);
   while (!run.isOver && journalBytes(home) === before) await sleep(1);
   const at = performance.now() + delayMs;
+  let journalsBefore = [];
+  if (delayMs > KEPT_MS) {
+    await Promise.race([sleep(delayMs - KEPT_MS), run.ended]);
+    journalsBefore = readJournals(home);
+  }
   // The last stretch is not slept: timers are a millisecond or two late.
-  if (delayMs > 3) await Promise.race([sleep(delayMs - 3), run.ended]);
+  const restMs = at - performance.now() - 3;
+  if (restMs > 0) await Promise.race([sleep(restMs), run.ended]);
   while (!run.isOver && performance.now() < at) await new Promise(setImmediate);
   const killedAt = performance.now();
   if (!run.isOver) run.child.kill('SIGKILL');
   const end = await run.ended;
-  return { ...end, killedAt, isKilled: end.signal === 'SIGKILL' };
+  return { ...end, killedAt, journalsBefore, isKilled: end.signal === 'SIGKILL' };
 }
 
 function runIds(home) {

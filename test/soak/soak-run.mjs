@@ -63,12 +63,12 @@ function parseOptions() {
 
 async function runKills(work, { kills, tokens }, draw, seed) {
   const made = join(work, 'made');
-  makeModel(made, 256 * MEBI, 1024, seed);
+  makeModel(made, 512 * MEBI, 1024, seed);
   const commands = [];
   for (const codec of CODECS) {
     commands.push([compressCommand('the sample', SAMPLE, codec), kills.sample]);
     commands.push([compressCommand('the sample', SAMPLE, codec, { syncsEvery: true }), kills.synced]);
-    commands.push([compressCommand('256 MiB', made, codec), kills.made]);
+    commands.push([compressCommand('512 MiB', made, codec), kills.made]);
     const compressed = join(work, `sample.${codec}`);
     const { command, args, env } = compressOnce(work, SAMPLE, compressed, codec);
     await outputOf(command, args, { env });

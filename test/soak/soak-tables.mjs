@@ -21,9 +21,9 @@ export function killTable(rows) {
       'journal spans',
       'kills',
       'killed again',
-      'items kept',
-      'of these done again',
-      'done 1 s before, all kept',
+      'items in the journal',
+      'of these 1 s before',
+      'done again',
       '',
     ],
     rows.map((row) => [
@@ -32,8 +32,8 @@ export function killTable(rows) {
       row.kills,
       row.killedAgain,
       row.isResumable ? row.keptItems : 'done anew',
+      row.isResumable ? row.oldItems : '',
       row.isResumable ? row.doneAgain : '',
-      row.isResumable && row.oldItems > 0 ? row.oldItems : '',
       verdict(row.problems),
     ]),
   );
