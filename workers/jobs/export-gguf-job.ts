@@ -12,6 +12,7 @@ import { poolOf, withLease } from '../engine/job-scheduling.ts';
 import { jobDemand } from '../engine/memory-limit.ts';
 import { nodeOutputFiles } from '../engine/node-output-files.ts';
 import { refuseExistingFile, writeOutputFile } from '../engine/output-file.ts';
+import { removeSpent } from '../engine/output-folder.ts';
 import { startUsage } from '../engine/process-usage.ts';
 import { createProgressTracker, type ProgressTracker } from '../engine/progress-tracker.ts';
 import { importanceFor, type ExportImportance, type MeasureInputs } from './export-importance.ts';
@@ -48,6 +49,7 @@ export async function exportGgufJob(
   const model = await openSource(options.model);
   const output = resolve(options.output);
   refuseInput(output, model);
+  await removeSpent(output, 'export', kernels);
   await refuseExistingFile(output, force);
   const pool = poolOf(options);
   const plain = jobDemand(kernels, options.threads, model.tensors.length);

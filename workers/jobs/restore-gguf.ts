@@ -14,7 +14,7 @@ import type { RestoreOptions } from '../engine/job-options.ts';
 import { fitThreads } from '../engine/memory-limit.ts';
 import { nodeFileAccess } from '../engine/node-file-access.ts';
 import { nodeOutputFiles } from '../engine/node-output-files.ts';
-import { refuseExistingOutput } from '../engine/output-folder.ts';
+import { refuseExistingOutput, removeSpent } from '../engine/output-folder.ts';
 import { createProgressTracker, type ProgressTracker } from '../engine/progress-tracker.ts';
 import { outputPath } from './output-path.ts';
 import { writeRestored, type RestoreTools } from './restore-place.ts';
@@ -44,6 +44,7 @@ export async function restoreGguf(
   const plan = planFiles(parts, dtype, options.maxShardBytes);
   const texts = await planTexts(model, dtype, plan.index);
   const output = await outputPath(options.output, model);
+  await removeSpent(output, 'restore', kernels);
   await refuseExistingOutput(output, options.force);
   const threads = fitThreads(kernels, options.threads, parts.length, options.memoryLimitBytes);
   const tracker = createProgressTracker(threads, signal, onEvent);

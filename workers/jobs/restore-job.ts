@@ -11,7 +11,7 @@ import type { RestoreOptions } from '../engine/job-options.ts';
 import { fitThreads } from '../engine/memory-limit.ts';
 import { nodeFileAccess } from '../engine/node-file-access.ts';
 import { nodeOutputFiles } from '../engine/node-output-files.ts';
-import { newFolderOf, refuseExistingOutput } from '../engine/output-folder.ts';
+import { newFolderOf, refuseExistingOutput, removeSpent } from '../engine/output-folder.ts';
 import { startUsage } from '../engine/process-usage.ts';
 import { createProgressTracker, type ProgressTracker } from '../engine/progress-tracker.ts';
 import { RunRecorder } from '../engine/run-recorder.ts';
@@ -41,6 +41,7 @@ export async function restoreJob(asked: RestoreOptions, kernels: Kernels, home: 
   if (model.kind === 'gguf') return restoreGguf(model, lathe, options, run);
   checkDtype(options);
   const output = await outputPath(options.output, model);
+  await removeSpent(output, 'restore', kernels);
   await refuseExistingOutput(output, force);
   const parts = await readCodedParts(model, nodeFileAccess, shapesIn(lathe));
   const plan = await planRestore(model, lathe, parts, options.maxShardBytes);
