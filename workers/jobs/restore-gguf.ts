@@ -11,7 +11,8 @@ import type { JsonObject } from '../../core/model/model-config.ts';
 import { quoted } from '../../core/quoted.ts';
 import { encodeUtf8 } from '../../core/utf8.ts';
 import type { RestoreOptions } from '../engine/job-options.ts';
-import { fitThreads } from '../engine/memory-limit.ts';
+import { poolOf, withLease } from '../engine/job-scheduling.ts';
+import { jobDemand } from '../engine/memory-limit.ts';
 import { nodeFileAccess } from '../engine/node-file-access.ts';
 import { nodeOutputFiles } from '../engine/node-output-files.ts';
 import { refuseExistingOutput, removeSpent } from '../engine/output-folder.ts';
@@ -46,14 +47,18 @@ export async function restoreGguf(
   const output = await outputPath(options.output, model);
   await removeSpent(output, 'restore', kernels);
   await refuseExistingOutput(output, options.force);
-  const threads = fitThreads(kernels, options.threads, parts.length, options.memoryLimitBytes);
+  const pool = poolOf(options);
+  const demand = jobDemand(kernels, options.threads, parts.length);
+  const { threads } = pool.sizeOf(demand, 'this job');
   const tracker = createProgressTracker(threads, signal, onEvent);
   const { files, figures } = await writeRestored(output, model, options, run, async (folder) => {
-    const weights = { parts, dtype, files: plan.files, folder };
-    const figures = await writeWeights(weights, kernels, tracker);
-    const checked = await checkWeights(weights, kernels, tracker);
-    const files = [...checked, ...(await writeTexts(texts.files, folder, kernels, tracker))];
-    return { figures, files, lossless: false, filesIdentical: false };
+    return withLease(options, pool, demand, 'this job', async () => {
+      const weights = { parts, dtype, files: plan.files, folder };
+      const figures = await writeWeights(weights, kernels, tracker);
+      const checked = await checkWeights(weights, kernels, tracker);
+      const files = [...checked, ...(await writeTexts(texts.files, folder, kernels, tracker))];
+      return { figures, files, lossless: false, filesIdentical: false };
+    });
   });
   tracker.finish();
   const rounding = { dtype, ...errorsOf(figures) };
