@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import type { ExportResult } from '../../core/contract/export-result.ts';
+import type { GgufMix } from '../../core/contract/gguf-mixes.ts';
 import { UsageError } from '../../core/errors.ts';
 import type { QuantizeFigures, QuantizeKernels } from '../../core/kernels/quantize-kernels.ts';
 import { FILE_TYPES, typeInMix } from '../../core/methods/gguf/gguf-types.ts';
@@ -39,7 +40,7 @@ import { verifyExportedGguf } from './verify-exported-gguf.ts';
  * VERIFY_FAILED; JobError as `writeOutputFile`. Nothing stays behind on failure
  */
 export async function exportGgufJob(
-  options: ExportGgufOptions,
+  options: ExportGgufOptions & { type: GgufMix },
   kernels: QuantizeKernels,
   measure: MeasureInputs,
 ): Promise<ExportResult> {
@@ -136,7 +137,7 @@ function describe(
   { tensors, tables, file, notes }: GgufExportPlan,
   { quantized, sha256 }: Written,
   model: SafetensorsModel,
-  { type, method }: ExportGgufOptions,
+  { type, method }: ExportGgufOptions & { type: GgufMix },
   path: string,
   { calibration, imatrix, notes: ofImportance }: ExportImportance,
 ): Omit<ExportResult, 'seconds' | 'cpuSeconds' | 'peakRssBytes'> {

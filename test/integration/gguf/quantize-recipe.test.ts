@@ -77,6 +77,13 @@ describe('a recipe that quantizes', () => {
       ...['evaluate', at('q4'), '--text', join(TEXTS, 'docs.test.txt'), '--limit-tokens', '512', '--context', '128'],
     );
     expect(measured.perplexity).toBeGreaterThan(5);
+
+    const copied = await answer<ExportResult>('export', at('q4'), '--to', 'gguf', '-o', at('copied.gguf'));
+    expect(copied).toMatchObject({ type: 'as quantized', sha256: exported.sha256, storedBytes: exported.storedBytes });
+    expect(copied.bitsPerBlockWeight).toBe(exported.bitsPerBlockWeight);
+    expect(sha256(readFileSync(at('copied.gguf')))).toBe(exported.sha256);
+    const untyped = ['export', SAMPLE_MODEL, '--to', 'gguf', '-o', at('untyped.gguf')];
+    expect(await errorOf(...untyped)).toMatchObject({ exit: 2, code: 'USAGE_INVALID_ARGUMENT' });
   });
 
   it('finds a flipped bit in what it wrote, and an error other than the stated one', async () => {
