@@ -30,7 +30,7 @@ export function pageServer(tools: AnswerTools): (request: IncomingMessage, respo
   async function answer(request: IncomingMessage): Promise<Answer> {
     const { door, port, rendererFolder, onUsed } = tools;
     const { method = '', headers, url = '' } = request;
-    if (!isOwnHost(headers.host, port)) return refusal(421, 'This server has no such name.');
+    if (!isOwnHost(headers.host, port)) return refusal(421, wrongName(port));
     if (method !== 'GET' && method !== 'HEAD') {
       if (!isOwnOrigin(headers.origin, headers.host, port)) return refusal(403, 'This page may not ask that here.');
       return { ...refusal(405, 'Only GET and HEAD.'), headers: { Allow: 'GET, HEAD' } };
@@ -73,6 +73,10 @@ export function pageServer(tools: AnswerTools): (request: IncomingMessage, respo
 function split(text: string, mark: string): [string, string | undefined] {
   const at = text.indexOf(mark);
   return at === -1 ? [text, undefined] : [text.slice(0, at), text.slice(at + 1)];
+}
+
+function wrongName(port: number): string {
+  return `Open http://127.0.0.1:${port} instead; a port forward must have this number at both ends.`;
 }
 
 function refusal(status: number, text: string): Answer {
