@@ -1,6 +1,8 @@
 /** What an engine in another process can be asked, with the parameters of each call. */
 import * as z from 'zod';
 import { KernelError } from '../errors.ts';
+import { GGUF_MIXES } from './gguf-mixes.ts';
+import { MAX_RECIPE_BYTES } from './parse-recipe.ts';
 import { recipeSchema } from './recipe.ts';
 
 const pathSchema = z.string().min(1).max(32_768);
@@ -64,6 +66,46 @@ const explainSchema = z.strictObject({
   tensor: z.string().max(1000).nullable(),
 });
 
+/** Texts that a model is shown. */
+const shownSchema = z.strictObject({
+  texts: z.array(pathSchema).min(1).max(1000),
+  sequences: countSchema,
+  sequenceLength: z.int().min(2),
+  seed: z.int().nonnegative(),
+});
+
+const exportSchema = z.strictObject({
+  model: pathSchema,
+  output: pathSchema,
+  type: z.enum(GGUF_MIXES),
+  calibration: shownSchema.nullable(),
+  imatrix: pathSchema.nullable(),
+  method: z.enum(['rtn', 'gptq']),
+  hasTokenizer: z.boolean(),
+  force: z.boolean(),
+});
+
+const calibrateSchema = shownSchema.extend({ model: pathSchema, gram: z.boolean() });
+
+/** A run's ID, or as many of its first characters as tell it from others. */
+const runSchema = z.string().min(1).max(200);
+
+const resumeSchema = z.strictObject({ run: runSchema });
+
+const parseRecipeSchema = z.strictObject({
+  /** YAML or JSON. */
+  text: z.string().max(MAX_RECIPE_BYTES),
+  /** In place of those of the recipe, where there are any. */
+  calibrationTexts: z.array(pathSchema).max(1000),
+});
+
+const settingsSchema = z.strictObject({
+  theme: z.enum(['system', 'light', 'dark']).optional(),
+  threads: countSchema.max(4096).nullable().optional(),
+  memoryLimitBytes: countSchema.nullable().optional(),
+});
+
+const nothingSchema = z.strictObject({});
 const jobSchema = z.strictObject({ job: z.string() });
 
 /** Parameters of the calls that wait in the queue for their turn. */
@@ -72,6 +114,9 @@ export const queuedCalls = {
   restore: restoreSchema.extend({ queue: queuedSchema.prefault({}) }),
   verify: verifySchema.extend({ queue: queuedSchema.prefault({}) }),
   evaluate: evaluateSchema.extend({ queue: queuedSchema.prefault({}) }),
+  export: exportSchema.extend({ queue: queuedSchema.prefault({}) }),
+  calibrate: calibrateSchema.extend({ queue: queuedSchema.prefault({}) }),
+  resume: resumeSchema.extend({ queue: queuedSchema.prefault({}) }),
 } as const;
 
 /** Parameters of the calls that are answered at once, whatever runs. */
@@ -79,7 +124,24 @@ export const directCalls = {
   inspect: inspectSchema,
   estimate: estimateSchema,
   explain: explainSchema,
-  doctor: z.strictObject({}),
+  doctor: nothingSchema,
+  presets: nothingSchema,
+  'recipe.parse': parseRecipeSchema,
+  'recipe.schema': nothingSchema,
+  'runs.list': z.strictObject({ limit: countSchema.nullable() }),
+  'runs.show': z.strictObject({ id: runSchema }),
+  'runs.compare': z.strictObject({ ids: z.array(runSchema).min(1).max(100) }),
+  'cache.show': nothingSchema,
+  'cache.clear': nothingSchema,
+  /** Null: the user's own folder. */
+  'files.list': z.strictObject({ path: pathSchema.nullable() }),
+  'models.recent': nothingSchema,
+  'models.open': z.strictObject({ path: pathSchema }),
+  'models.forget': z.strictObject({ path: pathSchema }),
+  sample: nothingSchema,
+  'settings.get': nothingSchema,
+  /** What is left out stays as it is. */
+  'settings.set': settingsSchema,
   'jobs.pause': jobSchema,
   'jobs.resume': jobSchema,
   'jobs.cancel': jobSchema,

@@ -6,16 +6,18 @@ import {
   type EngineRequest,
   type QueuedJob,
 } from '../../core/contract/engine-protocol.ts';
-import { serializeError } from '../../core/errors.ts';
+import { KernelError, serializeError, WorkbenchError } from '../../core/errors.ts';
 import { JobQueue } from '../../core/scheduling/job-queue.ts';
 import type { ResourcePool } from '../../core/scheduling/resource-pool.ts';
 import type { Engine } from '../engine/index.ts';
 import type { JobOptions } from '../engine/job-options.ts';
 import { badMessage, type Channel } from './channel.ts';
 import { answerDirectly, readyCall } from './engine-dispatch.ts';
+import type { Desk } from './open-desk.ts';
 
 export interface ServedEngine {
   engine: Engine;
+  desk: Desk;
   /** Threads and memory of all jobs together. */
   pool: ResourcePool;
   memoryLimitBytes: number | null;
@@ -29,6 +31,8 @@ interface Driver {
   tell: (answer: EngineAnswer) => void;
   /** How each of its open calls is stopped. */
   stops: Map<number, () => void>;
+  /** Calls that nobody else hears of: they stop when the driver leaves. */
+  direct: Set<AbortController>;
 }
 
 /**
@@ -41,6 +45,8 @@ export class EngineServer {
   readonly #drivers = new Set<Driver>();
   readonly #calls = new Set<Promise<void>>();
   #lastJob = 0;
+  #isClosing = false;
+  #onInterrupted: (error: WorkbenchError) => void = () => undefined;
 
   constructor(served: ServedEngine) {
     this.#served = served;
@@ -53,12 +59,13 @@ export class EngineServer {
 
   /** @param onClose called once, when this driver is gone */
   connect(channel: Channel, onClose: () => void = () => undefined): void {
-    const driver: Driver = { tell: (answer) => channel.send(answer), stops: new Map() };
+    const driver: Driver = { tell: (answer) => channel.send(answer), stops: new Map(), direct: new Set() };
     let isOpen = true;
     const leave = () => {
       if (!isOpen) return;
       isOpen = false;
       this.#drivers.delete(driver);
+      for (const controller of driver.direct) controller.abort();
       onClose();
     };
     const refuse = (what: string) => {
@@ -76,10 +83,19 @@ export class EngineServer {
     }, leave);
   }
 
-  /** Stops all jobs, and returns once they have noted what they leave for a resume. */
-  async close(): Promise<void> {
+  /**
+   * Stops all jobs, and returns once they have noted what they leave for a resume.
+   *
+   * @returns how those ended that can be gone on with
+   */
+  async close(): Promise<WorkbenchError[]> {
+    this.#isClosing = true;
     for (const { id } of this.#queue.list()) this.#queue.cancel(id);
+    for (const { direct } of this.#drivers) for (const controller of direct) controller.abort();
+    const interrupted: WorkbenchError[] = [];
+    this.#onInterrupted = (error) => interrupted.push(error);
     await Promise.all(this.#calls);
+    return interrupted;
   }
 
   /** What is wrong with a request in its place; null if nothing is. */
@@ -103,7 +119,10 @@ export class EngineServer {
     if (stops.has(id)) return `The call ${id} was made twice.`;
     const call = this.#call(request, driver)
       .then((value) => tell({ type: 'result', id, value: value ?? null }))
-      .catch((error: unknown) => tell({ type: 'error', id, error: serializeError(error) }))
+      .catch((error: unknown) => {
+        if (error instanceof WorkbenchError && error.code === 'JOB_INTERRUPTED') this.#onInterrupted(error);
+        tell({ type: 'error', id, error: serializeError(error) });
+      })
       .finally(() => {
         stops.delete(id);
         this.#calls.delete(call);
@@ -112,16 +131,22 @@ export class EngineServer {
     return null;
   }
 
-  async #call(request: EngineRequest & { type: 'call' }, { tell, stops }: Driver): Promise<unknown> {
+  async #call(request: EngineRequest & { type: 'call' }, { tell, stops, direct }: Driver): Promise<unknown> {
+    if (this.#isClosing) throw ending();
     const { id, method, params } = request;
-    const { engine, pool, memoryLimitBytes } = this.#served;
+    const { engine, desk, pool, memoryLimitBytes } = this.#served;
     const onEvent: JobOptions['onEvent'] = (event) => tell({ type: 'event', id, event });
     const most = pool.limits.threads;
     if (!isQueuedMethod(method)) {
       const controller = new AbortController();
       stops.set(id, () => controller.abort());
+      direct.add(controller);
       const job = { threads: most, memoryLimitBytes, signal: controller.signal, onEvent };
-      return answerDirectly(engine, this.#queue, method, params, job);
+      try {
+        return await answerDirectly({ engine, desk, queue: this.#queue }, method, params, job);
+      } finally {
+        direct.delete(controller);
+      }
     }
     const job = `job-${++this.#lastJob}`;
     stops.set(id, () => this.#queue.cancel(job));
@@ -147,4 +172,13 @@ export class EngineServer {
       return { ...job, error: error === null ? null : serializeError(error) };
     });
   }
+}
+
+function ending(): KernelError {
+  return new KernelError({
+    code: 'ENGINE_GONE',
+    what: 'The engine is ending: it takes no more calls.',
+    whatToDo: 'Start it again; what its runs had finished is kept.',
+    retryable: true,
+  });
 }

@@ -3,17 +3,12 @@ import { describe, expect, it } from 'vitest';
 import type { QueuedJob } from '../../../../core/contract/engine-protocol.ts';
 import { JobError, ModelError, type WorkbenchError } from '../../../../core/errors.ts';
 import { ResourcePool } from '../../../../core/scheduling/resource-pool.ts';
-import { lineChannel, type Channel } from '../../../../workers/host/channel.ts';
+import { lineChannel } from '../../../../workers/host/channel.ts';
 import { connectEngine, type RemoteEngine } from '../../../../workers/host/connect-engine.ts';
+import { openDesk } from '../../../../workers/host/open-desk.ts';
 import { EngineServer } from '../../../../workers/host/serve-engine.ts';
 import type { Engine, JobOptions } from '../../../../workers/engine/index.ts';
-
-/** Both ends of a road; what is sent arrives as it would from another process: as text, a little later. */
-function road(): { driver: Channel; engine: Channel } {
-  const there = new PassThrough();
-  const back = new PassThrough();
-  return { driver: lineChannel(back, there), engine: lineChannel(there, back) };
-}
+import { engineRoad } from '../../../helpers/engine-road.ts';
 
 function turn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
@@ -27,23 +22,24 @@ async function until(holds: () => boolean): Promise<void> {
 type Verify = (options: JobOptions & { model: string }) => Promise<unknown>;
 
 /** An engine whose `verify` is the test's. */
-function serve(verify: Verify, concurrency = 1) {
+function serve(verify: Verify, concurrency = 1, inspect: Verify = findNothing) {
   const engine = {
     verify,
-    inspect: ({ model }: { model: string }) => {
-      const what = `There is nothing at "${model}".`;
-      return Promise.reject(
-        new ModelError({ code: 'MODEL_NOT_FOUND', what, where: { file: model }, whatToDo: 'Look.' }),
-      );
-    },
+    inspect,
     doctor: () => Promise.resolve({ schema: 1, problems: [] }),
   } as unknown as Engine;
   const pool = new ResourcePool({ threads: 3, memoryBytes: null });
-  return new EngineServer({ engine, pool, memoryLimitBytes: 1 << 30, concurrency, version: '1.2.3' });
+  const desk = openDesk({ home: '/nowhere', userFolder: '/nowhere', examplesFolder: null });
+  return new EngineServer({ engine, desk, pool, memoryLimitBytes: 1 << 30, concurrency, version: '1.2.3' });
+}
+
+function findNothing({ model }: { model: string }): Promise<never> {
+  const what = `There is nothing at "${model}".`;
+  return Promise.reject(new ModelError({ code: 'MODEL_NOT_FOUND', what, where: { file: model }, whatToDo: 'Look.' }));
 }
 
 async function connect(server: EngineServer) {
-  const { driver, engine } = road();
+  const { driver, engine } = engineRoad();
   server.connect(engine);
   const seen = { jobs: [] as readonly QueuedJob[], gone: null as WorkbenchError | null };
   const remote = await connectEngine(
@@ -122,8 +118,34 @@ describe('an engine behind a channel', () => {
     await other.remote.call('jobs.remove', { job: 'job-3' });
     await until(() => one.seen.jobs.length === 2);
     await expect(other.remote.call('jobs.pause', { job: 'job-9' })).rejects.toMatchObject({ code: 'JOB_UNKNOWN' });
-    await server.close();
+    expect(await server.close()).toEqual([]);
     expect(await calls[0]).toMatchObject({ code: 'JOB_CANCELLED' });
+  });
+
+  it('tells at its end which jobs can be gone on with', async () => {
+    const server = serve(({ signal }) => {
+      return new Promise((_, reject) => {
+        const stop = () => reject(new JobError({ code: 'JOB_INTERRUPTED', what: 'Stopped.', whatToDo: 'Resume.' }));
+        signal.addEventListener('abort', stop);
+      });
+    });
+    const { remote } = await connect(server);
+    const codes = ['a', 'b'].map((model) => verify(remote, model).catch((error: WorkbenchError) => error.code));
+    await turn();
+    expect(await server.close()).toMatchObject([{ code: 'JOB_INTERRUPTED' }]);
+    expect(await Promise.all(codes)).toEqual(['JOB_INTERRUPTED', 'JOB_CANCELLED']);
+    await expect(remote.call('doctor', {})).rejects.toMatchObject({ code: 'ENGINE_GONE', retryable: true });
+  });
+
+  it('stops a call that is no job when its driver leaves: nobody else would hear of it', async () => {
+    let isStopped = false;
+    const inspect = ({ signal }: JobOptions) =>
+      new Promise<unknown>(() => signal.addEventListener('abort', () => (isStopped = true)));
+    const { remote } = await connect(serve(() => Promise.resolve({}), 1, inspect));
+    void remote.call('inspect', { model: 'm', statistics: true }).catch(() => undefined);
+    await turn();
+    remote.close();
+    await until(() => isStopped);
   });
 
   it('stops a call when its signal fires, whether it runs or waits', async () => {
@@ -186,7 +208,7 @@ describe('an engine behind a channel', () => {
     ['a number used twice', [{ type: 'hello', protocol: 1 }, call(7), call(7)], /call 7 was made twice/],
     ['no message at all', ['hello'], /not one of the protocol/],
   ])('ends the connection after %s, with the reason', async (_, messages, reason) => {
-    const { driver, engine } = road();
+    const { driver, engine } = engineRoad();
     let isClosed = false;
     serve(() => new Promise(() => undefined)).connect(engine, () => (isClosed = true));
     const answers: { type: string; id?: number | null; error?: WorkbenchError }[] = [];
