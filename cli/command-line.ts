@@ -180,7 +180,7 @@ function defineCommands(program: Command, onParsed: (invocation: Invocation) => 
     program
       .command('compress')
       .description('compress a model by a recipe, and verify what was written')
-      .argument('<model>', 'model folder, safetensors file or shard index')
+      .argument('<model>', 'model folder, safetensors or GGUF file, or shard index')
       .requiredOption('-o, --output <dir>', 'the folder to write'),
   )
     .option('--resume', 'go on with the interrupted run on this output')
@@ -287,7 +287,7 @@ function defineCommands(program: Command, onParsed: (invocation: Invocation) => 
     program
       .command('estimate')
       .description('from headers alone: output size, memory and time of a recipe, and what is unsupported')
-      .argument('<model>', 'model folder, safetensors file or shard index'),
+      .argument('<model>', 'model folder, safetensors or GGUF file, or shard index'),
   ).action((model: string, options: RecipeFlags) => {
     onParsed({ command: 'estimate', model: checkModel(model), recipe: chooseRecipe('estimate', options) });
   });
@@ -295,7 +295,7 @@ function defineCommands(program: Command, onParsed: (invocation: Invocation) => 
     program
       .command('explain')
       .description('what a recipe makes of each tensor, and which of its rules decided')
-      .argument('<model>', 'model folder, safetensors file or shard index'),
+      .argument('<model>', 'model folder, safetensors or GGUF file, or shard index'),
   )
     .option('--tensor <name>', 'a name, or a regular expression that is searched for in names')
     .action((model: string, options: RecipeFlags & { tensor?: string }) => {

@@ -49,6 +49,14 @@ export function summarizeCompression(result: CompressResult): string[] {
       ['Run', `${escapeLine(result.runId)}${result.resumed ? ', resumed' : ''}`],
       ['Weights', formatChange(sourceStoredBytes, storedBytes)],
       ['All files', formatChange(sourceFileBytes, fileBytes)],
+      ...(result.modelFileBytes === undefined
+        ? []
+        : [
+            ['GGUF file', `${formatBytes(result.modelFileBytes)} (${formatCount(result.modelFileBytes)} bytes)`] as [
+              string,
+              string,
+            ],
+          ]),
       [
         'Bits per weight',
         `${bitsPerWeight(sourceStoredBytes, parameters).toFixed(2)} -> ${result.bitsPerWeight.toFixed(2)}`,

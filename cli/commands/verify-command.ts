@@ -29,7 +29,7 @@ function summarize({ ok, format, against, tensors, files, ...cost }: VerifyResul
       [
         'Compared with',
         against === null
-          ? format === 'gguf'
+          ? format === 'gguf' && checkedFiles.length === 0
             ? 'nothing: a GGUF file has no checksums'
             : 'what was recorded when it was written'
           : `the original, ${escapeLine(against)}`,

@@ -26,8 +26,13 @@ export function formatMainFigure({ figures, error }: Pick<RunSummary, 'figures' 
   return figures === null ? '-' : mainFigure(figures);
 }
 
-function mainFigure({ bitsPerWeight, texts, choices, filesIdentical, lossless }: RunFigures): string {
-  if (bitsPerWeight !== undefined) return `${bitsPerWeight.toFixed(2)} bits per weight`;
+function mainFigure({ bitsPerWeight, texts, choices, filesIdentical, lossless, missedLimit }: RunFigures): string {
+  if (bitsPerWeight !== undefined) {
+    const divergences = (texts ?? []).flatMap(({ klDivergenceMean }) => klDivergenceMean ?? []);
+    const cost =
+      divergences.length === 0 ? '' : `, KL divergence ${divergences.map((kl) => kl.toPrecision(3)).join(', ')}`;
+    return `${bitsPerWeight.toFixed(2)} bits per weight${cost}${missedLimit === undefined ? '' : ', limit missed'}`;
+  }
   if (texts !== undefined && texts.length > 0) {
     return `perplexity ${texts.map(({ perplexity }) => perplexity.toFixed(4)).join(', ')}`;
   }

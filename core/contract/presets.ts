@@ -48,7 +48,7 @@ steps:
 }
 
 const Q2_K = `\
-# A GGUF file of about three bits a weight, with the types of llama.cpp's mix Q2_K. It costs much: look at what it costs.
+# A GGUF file of about three bits a weight, in the manner of llama.cpp's mix Q2_K. It costs much: look at what it costs.
 # With --calibration FILE columns are weighted by what the model's maps are given.
 lathe: 1
 name: q2_k

@@ -17,6 +17,7 @@ const patternSchema = z.string().min(1).max(1000);
 const calibrationTextSchema = z
   .strictObject({
     text: z.array(pathSchema).min(1).max(1000).describe('Text files, relative to the recipe: .txt, UTF-8.'),
+    field: z.string().min(1).max(1000).optional().describe('Of the lines of .jsonl files: which holds the text.'),
     sequences: z.int().min(1).max(1_000_000).default(64).describe('Windows that are drawn from the texts.'),
     sequenceLength: z.int().min(2).max(1_000_000).default(256).describe('Tokens of a window.'),
     seed: seedSchema.default(0).describe('Which windows are drawn.'),
@@ -164,7 +165,7 @@ const evaluateSchema = z
     limitTokens: z.int().min(2).max(Number.MAX_SAFE_INTEGER).optional().describe('Of each text, the first so many.'),
     reference: z.literal('source').default('source').describe('What the new model is compared with.'),
   })
-  .describe('What it cost: measured on the new model before it takes its place, and kept in lathe.json.');
+  .describe('What it cost: measured on the new model once it is in its place, and kept in lathe.json.');
 
 const limitsSchema = z
   .strictObject({

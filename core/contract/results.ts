@@ -129,6 +129,8 @@ export interface CompressResult {
   /** As the kernel counts it, for the whole process. */
   peakRssBytes: number;
   tensors: CompressedTensor[];
+  /** Of `model.gguf`; only where weights were quantized. */
+  modelFileBytes?: number;
   /** Stored bits over the matrices of the decoder's blocks; only where weights were quantized. */
   bitsPerBlockWeight?: number;
   /** What the weights were quantized by; only where they were. */

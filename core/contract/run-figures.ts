@@ -28,6 +28,8 @@ export const runFiguresSchema = z.object({
   fileBytes: z.number().optional(),
   sourceStoredBytes: z.number().optional(),
   bitsPerWeight: z.number().optional(),
+  /** Of a compression: which limit of its recipe it missed. */
+  missedLimit: z.string().optional(),
   /** Of an evaluation, or of a compression whose recipe asks for one. */
   texts: z.array(evaluatedFiguresSchema).optional(),
   choices: z

@@ -17,7 +17,12 @@ const BUILT_METHODS: readonly string[] = ['rtn', 'gptq'];
 
 /** The first thing in a recipe that this release cannot do, or that contradicts itself; null where it can run. */
 export function recipeFault(recipe: Recipe): RecipeFault | null {
-  return firstOf([() => stepsFault(recipe), () => overridesFault(recipe), () => limitsFault(recipe)]);
+  return firstOf([
+    () => textsFault(recipe),
+    () => stepsFault(recipe),
+    () => overridesFault(recipe),
+    () => limitsFault(recipe),
+  ]);
 }
 
 /** @throws UsageError RECIPE_NOT_SUPPORTED, RECIPE_INVALID_VALUE: for recipes that did not come from a text. */
@@ -35,6 +40,24 @@ function firstOf(checks: readonly (() => RecipeFault | null)[]): RecipeFault | n
   }
   return null;
 }
+
+/** Lines of JSON would be taken for prose. */
+function textsFault({ calibration, evaluate }: Recipe): RecipeFault | null {
+  if (calibration !== undefined && 'text' in calibration && calibration.field !== undefined) {
+    return later(['calibration', 'field'], 'texts in .jsonl files are not in this release', PLAIN_TEXT);
+  }
+  const texts = calibration !== undefined && 'text' in calibration ? calibration.text : [];
+  for (const [key, paths] of [
+    ['calibration', texts],
+    ['evaluate', evaluate?.text ?? []],
+  ] as const) {
+    const index = paths.findIndex((path) => /\.jsonl$/i.test(path));
+    if (index >= 0) return later([key, 'text', index], 'texts in .jsonl files are not in this release', PLAIN_TEXT);
+  }
+  return null;
+}
+
+const PLAIN_TEXT = 'Write the texts into a .txt file.';
 
 function stepsFault(recipe: Recipe): RecipeFault | null {
   const { steps } = recipe;

@@ -1,6 +1,7 @@
 import type { Recipe, RecipeOverride } from '../contract/recipe.ts';
 import { UsageError } from '../errors.ts';
 import { quoted } from '../quoted.ts';
+import { patternCost } from './pattern-cost.ts';
 
 /** The override that decides over a tensor. */
 export interface MatchedOverride {
@@ -23,7 +24,7 @@ export function matchOverrides(
   const byName = new Map<string, MatchedOverride>();
   const notes: string[] = [];
   for (const [index, override] of overrides.entries()) {
-    const pattern = compile(override.match);
+    const pattern = compilePattern(override.match);
     const matched = names.filter((name) => pattern.test(name));
     if (matched.length === 0) notes.push(`The override ${quoted(override.match)} matches no tensor of this model.`);
     for (const name of matched) byName.set(name, { index, override });
@@ -31,10 +32,19 @@ export function matchOverrides(
   return { byName, notes };
 }
 
-function compile(match: string): RegExp {
+/** @throws UsageError RECIPE_INVALID_PATTERN for what is no regular expression, and for one that might take for ever */
+function compilePattern(match: string): RegExp {
   try {
-    return new RegExp(match);
+    const pattern = new RegExp(match);
+    const cost = patternCost(match);
+    if (cost === null) return pattern;
+    throw new UsageError({
+      code: 'RECIPE_INVALID_PATTERN',
+      what: `In "overrides" the pattern ${quoted(match)} ${cost}, so that matching it could take for ever.`,
+      whatToDo: 'Write it without that, or as several overrides.',
+    });
   } catch (cause) {
+    if (cause instanceof UsageError) throw cause;
     throw new UsageError({
       code: 'RECIPE_INVALID_PATTERN',
       what: `In "overrides" the pattern ${quoted(match)} is no regular expression: ${cause instanceof Error ? cause.message : ''}.`,

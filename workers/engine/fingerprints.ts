@@ -4,6 +4,7 @@ import { ModelError, UsageError } from '../../core/errors.ts';
 import type { OpenedModel } from '../../core/model/open-model.ts';
 import { wrapFileErrors } from './file-errors.ts';
 import { sha256Hex } from './lathe-json.ts';
+import { sideFiles } from './side-files.ts';
 
 export interface Fingerprints {
   version: string;
@@ -34,6 +35,7 @@ export async function takeFingerprints(
 ): Promise<Fingerprints> {
   const files = [...model.weightFiles, ...model.otherFiles].map(({ path }) => path);
   if (model.openedAs === 'index' && model.indexFile !== null) files.push(model.indexFile);
+  files.push(...(await sideFiles(model)));
   const modelFiles: Fingerprints['modelFiles'] = [];
   for (const path of files.sort()) {
     const facts = await wrapFileErrors('look at', path, () => stat(`${model.root}/${path}`));

@@ -133,10 +133,15 @@ export function openEngine({ kernelsPath, inferenceWorkerPath, home, cacheLimitB
   }
   async function compress(options: CompressOptions): Promise<CompressResult> {
     const { compressJob } = await import('../jobs/compress-job.ts');
-    return withMeasuring((tools) => compressJob(options, { kernels: kernels(), home, ...tools, evaluate }));
+    return withMeasuring((tools) =>
+      compressJob(options, { kernels: kernels(), home, ...tools, evaluate, planEvaluation }),
+    );
   }
   async function evaluate(options: EvaluateOptions): Promise<EvaluateResult> {
     return (await import('../jobs/evaluate-job.ts')).evaluateJob(options, kernels(), home, await scorers());
+  }
+  async function planEvaluation(options: EvaluateOptions): Promise<EvaluationPlan> {
+    return (await import('../jobs/plan-evaluation-job.ts')).planEvaluationJob(options, kernels(), await scorers());
   }
   async function calibrateTools(onEvent: OnJobEvent): Promise<CalibrateTools> {
     const path = workerPath();
@@ -209,7 +214,8 @@ export function openEngine({ kernelsPath, inferenceWorkerPath, home, cacheLimitB
     },
     restore: async (options) => (await import('../jobs/restore-job.ts')).restoreJob(options, kernels(), home),
     verify: async (options) => (await import('../jobs/verify-job.ts')).verifyJob(options, kernels()),
-    estimate: async (options) => (await import('../jobs/estimate-job.ts')).estimateJob(options, kernels()),
+    estimate: async (options) =>
+      (await import('../jobs/estimate-job.ts')).estimateJob(options, kernels(), planEvaluation),
     explain: async (options) => (await import('../jobs/explain-job.ts')).explainJob(options),
     evaluate,
     calibrate,
@@ -222,8 +228,7 @@ export function openEngine({ kernelsPath, inferenceWorkerPath, home, cacheLimitB
     cleanRuns: async (options) => (await import('../jobs/clean-runs.ts')).cleanRuns(options, kernels(), home),
     resumeRun: async (options) =>
       (await import('../jobs/resume-run.ts')).resumeRun(options, { kernels, compress, evaluate }, home),
-    planEvaluation: async (options) =>
-      (await import('../jobs/plan-evaluation-job.ts')).planEvaluationJob(options, kernels(), await scorers()),
+    planEvaluation,
     doctor: async () => (await import('../jobs/doctor-job.ts')).doctorJob(kernels, home),
   };
 }

@@ -130,6 +130,8 @@ export interface EvaluateOptions extends JobOptions {
   noiseFloorSeed: number | null;
   /** Go on with the interrupted evaluation of the same arguments; a plain run if there is none. */
   resume: boolean;
+  /** With `resume`, where files have changed since: begin anew, and do not refuse. */
+  mayBeginAnew?: boolean | undefined;
   /** Replace an existing `tokensOut`. */
   force: boolean;
   /** Go on with this interrupted run, or not at all. */

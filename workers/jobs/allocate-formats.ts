@@ -39,7 +39,9 @@ export interface AllocatedFormats {
 export interface FormatAllocation {
   /** The smallest type of every tensor. */
   cheapest: Pick<AllocatedFormats, 'types'>;
-  /** What the budget leaves beyond that. */
+  /** What headers decide: all types of a uniform allocation; null where that takes measurements. */
+  decided: Pick<AllocatedFormats, 'types'> | null;
+  /** What the budget leaves beyond the smallest types, at most. */
   spareBytes: number;
   choose(parts: {
     options: CompressOptions;
@@ -69,14 +71,19 @@ export function allocateFormats(
   const costs = free.map((tensor) => tensor.choices.map((choice) => budget.costOf(tensor, choice)));
   const least = costs.reduce((sum, of) => sum + Math.min(...of), 0);
   const most = costs.reduce((sum, of) => sum + Math.max(...of), 0);
+  const uniform =
+    allocation.method === 'uniform' ? (largestUniform(allocation.formats, free, budget) ?? cheapest) : null;
   return {
     cheapest: { types: cheapest },
+    decided: uniform && { types: uniform },
     spareBytes: Math.min(budget.bytes, most) - least,
     async choose({ options, importance, tools }) {
-      if (allocation.method === 'uniform') {
-        const types = largestUniform(allocation.formats, free, budget) ?? cheapest;
-        const averageBits = averageBitsOf(resolved, types);
-        return { types, facts: { method: 'uniform', averageBits, predictedKlDivergence: null, isExact: true } };
+      if (uniform !== null) {
+        const averageBits = averageBitsOf(resolved, uniform);
+        return {
+          types: uniform,
+          facts: { method: 'uniform', averageBits, predictedKlDivergence: null, isExact: true },
+        };
       }
       const errors = await tools.measureErrors(free, importance, options);
       const layers = free.map((tensor) =>

@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { JobError, UsageError, WorkbenchError } from '../../core/errors.ts';
 import type { Kernels } from '../../core/kernels/kernels.ts';
 import { wrapFileErrors } from '../engine/file-errors.ts';
-import { checkFingerprints, takeFingerprints, type Fingerprints } from '../engine/fingerprints.ts';
+import { checkFingerprints, firstDifference, takeFingerprints, type Fingerprints } from '../engine/fingerprints.ts';
 import { firstLine, optionsOf, resumedLine } from '../engine/first-line.ts';
 import type { EvaluateOptions } from '../engine/job-options.ts';
 import type { ReadLine } from '../../core/contract/journal-lines.ts';
@@ -42,7 +42,9 @@ export async function beginEvaluation(
   home: string,
 ): Promise<BegunEvaluation> {
   const fingerprints = await fingerprintsOf(options, models);
-  const found = await findRun(options, fingerprints, home);
+  const same = await findRun(options, fingerprints, home);
+  const isChanged = same !== null && firstDifference(same.begun, fingerprints) !== null;
+  const found = isChanged && options.mayBeginAnew === true ? null : same;
   if (found !== null) checkSame(found.begun, fingerprints);
   const runId = found?.runId ?? newRunId();
   const lines = found?.lines ?? [];

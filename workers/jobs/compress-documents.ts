@@ -27,8 +27,8 @@ export function describeOutput(
   recipe: Recipe,
   { method, seed = null, quantization }: OutputFacts,
 ): Omit<LatheFile, 'integrity'> {
-  const { tensors, sourceFiles, original, notes } = finished;
-  const storedBytes = sumOf(tensors, (tensor) => tensor.storedBytes);
+  const { tensors, sourceFiles, original, notes, tableBytes = 0 } = finished;
+  const storedBytes = tableBytes + sumOf(tensors, (tensor) => tensor.storedBytes);
   return {
     schema: 1,
     program: { name: 'lathe', version: programVersion() },
@@ -106,6 +106,7 @@ export async function readCompressResult(output: string): Promise<ResultFromFile
     ...(quantization === undefined
       ? {}
       : {
+          modelFileBytes: written.fileBytes,
           bitsPerBlockWeight: bitsPerWeight(
             sumOf(blocks, (tensor) => tensor.storedBytes),
             sumOf(blocks, ({ shape }) => elementCount(shape) ?? 0),

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import type { EvaluateResult } from '../../core/contract/evaluation-result.ts';
+import type { EvaluateResult, EvaluationPlan } from '../../core/contract/evaluation-result.ts';
 import { writeLatheFile, LATHE_FILE_NAME } from '../../core/contract/lathe-file.ts';
 import type { CompressResult } from '../../core/contract/results.ts';
 import type { RunFigures } from '../../core/contract/run-figures.ts';
@@ -32,22 +32,24 @@ import { removeStrangers } from '../engine/strangers.ts';
 import { beginRun, type BegunRun } from './begin-run.ts';
 import type { AllocationTools } from './allocate-formats.ts';
 import { readCompressResult } from './compress-documents.ts';
-import type { Compression, PreparedCompression } from './compression.ts';
-import { evaluateOutput } from './evaluate-output.ts';
+import type { Compression, OutputContext, PreparedCompression } from './compression.ts';
+import { evaluateOutput, recipeEvaluation } from './evaluate-output.ts';
 import { openQuantizable, type QuantizableModel } from './open-source.ts';
 import { outputPath } from './output-path.ts';
-import { planCompression, type OutputContext } from './plan-compression.ts';
+import { planCompression } from './plan-compression.ts';
 import { allInputs, readRecipeInputs } from './recipe-inputs.ts';
 import { requireOutputRoom } from './require-output-room.ts';
 
 /** A run that ended with one of these would end so again: its partial output is of no use. */
-const HOPELESS = /^(VERIFY|FORMAT|MODEL|RECIPE|USAGE)_/;
+const HOPELESS = /^(VERIFY|FORMAT|MODEL|RECIPE|USAGE|TEXT|IMATRIX|NUMERICS|TOKENIZER|ALLOCATION)_/;
 
 /** What a compression needs of the engine beside its own work. */
 export interface CompressTools extends AllocationTools {
   kernels: QuantizeKernels;
   home: string;
   evaluate: (options: EvaluateOptions) => Promise<EvaluateResult>;
+  /** Refuses what an evaluation would refuse before it runs a token. */
+  planEvaluation: (options: EvaluateOptions) => Promise<EvaluationPlan>;
 }
 
 /**
@@ -68,7 +70,11 @@ export async function compressJob(asked: CompressOptions, tools: CompressTools):
   onEvent({ event: 'stage', stage: 'plan' });
   const model = await openQuantizable(options.model);
   const output = await outputPath(options.output, model);
-  if (!resume) await refuseExistingOutput(output, force);
+  if (!resume) {
+    await refuseExistingOutput(output, force).catch(async (error: unknown) => {
+      throw await orUnmeasured(error, output, options);
+    });
+  }
   const inputs = await readRecipeInputs(recipe, recipeFolder);
   const tracker = createProgressTracker(options.threads, signal, onEvent);
   const context = {
@@ -89,7 +95,11 @@ export async function compressJob(asked: CompressOptions, tools: CompressTools):
     onEvent({ event: 'note', message });
   }
   for (const message of inputs.notes) onEvent({ event: 'warning', message });
-  const takePrints = () => takeFingerprints(model, recipe, programVersion(), allInputs(inputs));
+  // The new model will take what its source takes: what would end in hours is known now.
+  const evaluation = recipeEvaluation({ model: options.model, reference: options.model }, inputs, options);
+  if (evaluation !== null) await tools.planEvaluation({ ...evaluation, onEvent: () => undefined });
+  const takePrints = async () =>
+    takeFingerprints(model, recipe, programVersion(), allInputs(await readRecipeInputs(recipe, recipeFolder)));
   const fingerprints = await takePrints();
   const place = await openOutputFolder(output, kernels);
   let begun: BegunRun | null = null;
@@ -105,7 +115,7 @@ export async function compressJob(asked: CompressOptions, tools: CompressTools):
     await applyRetention(home, begun.runId, kernels, recorder);
     if (begun.isCommitted) await finishCommitted(output, place, context);
     else await runWork({ compression, context, model, begun, place, tracker, options, fingerprints, takePrints, pool });
-    await evaluateOutput({ output, inputs, options, begun, evaluate: tools.evaluate });
+    await evaluateOutput({ output, inputs, options, begun, kernels, evaluate: tools.evaluate });
     const result = await readCompressResult(output);
     const used = await usage();
     await recorder.done({ ...figuresOf(result), ...used });
@@ -116,6 +126,20 @@ export async function compressJob(asked: CompressOptions, tools: CompressTools):
   } finally {
     await recorder.close(begun?.folder ?? null);
   }
+}
+
+/** An output that lacks only its evaluation is refused with the way to get it. */
+async function orUnmeasured(error: unknown, output: string, { recipe }: CompressOptions): Promise<unknown> {
+  const lathe = recipe.evaluate === undefined ? null : await readLatheFile(output).catch(() => null);
+  const isSame = lathe !== null && JSON.stringify(lathe.recipe) === JSON.stringify(recipe);
+  if (!isSame || lathe.metrics !== undefined) return error;
+  return new JobError({
+    code: 'JOB_OUTPUT_EXISTS',
+    what: `The output "${output}" exists, made by the same recipe, and was not measured to the end.`,
+    where: { file: output },
+    whatToDo: 'Go on measuring it with --resume, choose another output, or replace it with --force.',
+    cause: error,
+  });
 }
 
 function figuresOf(
@@ -139,7 +163,8 @@ function figuresOf(
     const { referencePerplexity, klDivergence, top1Agreement } = of;
     return { ...measured, referencePerplexity, klDivergenceMean: klDivergence.mean, top1Agreement };
   });
-  return { ...sizes, texts };
+  const { error } = result;
+  return { ...sizes, texts, ...(error === undefined ? {} : { missedLimit: error.what }) };
 }
 
 /** An output that a killed run had put in its place is hashed before it is called verified. */
@@ -226,7 +251,10 @@ async function runItems(
     known: begun.records,
     onStart: ({ stage, label }) => tracker.stage(stage, label),
     onSkip: ({ work: bytes }) => tracker.skip(bytes),
-    onRecord: ({ key }, record) => begun.folder.journal.append({ type: 'item', key, record }),
+    onRecord: async ({ key }, record) => {
+      await begun.folder.journal.append({ type: 'item', key, record });
+      begun.records.set(key, record);
+    },
     onEnd: ({ work: bytes }) => tracker.settle(bytes),
   });
 }
@@ -246,7 +274,9 @@ async function endFailed(
   const code = error instanceof WorkbenchError ? error.code : 'BUG_UNEXPECTED';
   const isStopped = code === 'JOB_CANCELLED';
   if (begun) await recorder.failed(error);
-  const isKept = begun ? !HOPELESS.test(code) : place.unfinished !== null;
+  // A failure before anything was done leaves nothing to go on with.
+  const hasWork = begun !== null && (isStopped || begun.records.size > 0);
+  const isKept = begun ? hasWork && !HOPELESS.test(code) : place.unfinished !== null;
   if (isKept) place.leave();
   else await discardAfter(place, onEvent);
   const runId = begun?.runId ?? (resume ? place.unfinished?.runId : undefined);

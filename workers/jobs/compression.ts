@@ -1,7 +1,11 @@
 import type { LatheFile } from '../../core/contract/lathe-file.ts';
-import type { FinishedWork, SourceFile, WorkItem, WorkRecords } from '../../core/methods/lossless/work.ts';
+import type { QuantizeKernels } from '../../core/kernels/quantize-kernels.ts';
+import type { FinishedWork, SourceFile, WorkContext, WorkItem, WorkRecords } from '../../core/methods/lossless/work.ts';
 import type { Demand } from '../../core/scheduling/resource-pool.ts';
 import type { ProgressTracker } from '../engine/progress-tracker.ts';
+
+/** How a compression calls the world, and where its output grows. */
+export type OutputContext = Omit<WorkContext, 'model'> & { kernels: QuantizeKernels };
 
 /** What a recipe does to a model, planned from headers: everything that can be refused has been. */
 export interface Compression {
@@ -9,6 +13,8 @@ export interface Compression {
   demand: Demand;
   /** Bounds of what it stores of tensors, equal where that follows from headers; null where only the weights can tell. */
   storedBytes: { low: number; high: number } | null;
+  /** Whether Gram matrices are needed. */
+  usesGptq: boolean;
   /** What a user may want to know of the plan, as whole sentences. */
   notes: string[];
   /**

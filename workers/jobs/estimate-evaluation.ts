@@ -1,4 +1,4 @@
-import { calibrationBytes } from '../../core/calibration/calibration-memory.ts';
+import { calibrationBytes, requireCalibrationMemory } from '../../core/calibration/calibration-memory.ts';
 import { contentBytes, shareMemory } from '../../core/evaluation/evaluation-memory.ts';
 import type { EstimateResult } from '../../core/contract/results.ts';
 import { ModelError } from '../../core/errors.ts';
@@ -8,6 +8,7 @@ import type { EstimateOptions } from '../engine/job-options.ts';
 import { nodeFileAccess } from '../engine/node-file-access.ts';
 import { describeWeights } from '../inference/open-forward-pass.ts';
 import { openWeightSource } from '../inference/open-weight-source.ts';
+import { openEvaluatedModel } from './evaluated-model.ts';
 import type { QuantizableModel } from './open-source.ts';
 import type { RecipeInputs } from './recipe-inputs.ts';
 
@@ -43,10 +44,12 @@ export async function estimateCalibration(
   model: QuantizableModel,
   { calibration, calibrationTexts }: RecipeInputs,
   withGram: boolean,
-  { threads, memoryLimitBytes }: EstimateOptions,
+  { model: path, threads, memoryLimitBytes }: EstimateOptions,
   kernels: Kernels,
 ): Promise<number> {
   if (calibration === null) return 0;
+  // A model that cannot be given a text cannot be calibrated.
+  await openEvaluatedModel(path);
   const description = await describeModel(model, threads, kernels);
   const { sequences: windows, sequenceLength: length } = calibration;
   const textBytes = calibrationTexts.reduce((most, { bytes }) => Math.max(most, bytes), 0);
@@ -57,7 +60,9 @@ export async function estimateCalibration(
     (await processBytesFor(model, contents, threads, kernels)) +
     calibrationBytes(description, { windows, length, withGram });
   const limitBytes = memoryLimitBytes ?? (await defaultMemoryLimit());
-  return shareMemory([description], { length, processBytes, limitBytes, threads }).memory.peakMemoryBytes;
+  const { memory } = shareMemory([description], { length, processBytes, limitBytes, threads });
+  requireCalibrationMemory(memory.leastMemoryBytes, limitBytes, memoryLimitBytes !== null);
+  return memory.peakMemoryBytes;
 }
 
 async function describeModel(model: QuantizableModel, threads: number, kernels: Kernels) {

@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import type { EncodeStep } from '../../core/contract/recipe.ts';
+import type { EvaluationPlan } from '../../core/contract/evaluation-result.ts';
 import type { EstimateResult } from '../../core/contract/results.ts';
 import { requireSupported } from '../../core/contract/unsupported-recipe.ts';
 import { DTYPE_BITS } from '../../core/formats/safetensors/dtypes.ts';
@@ -9,7 +10,7 @@ import { predictDfloat11, predictSplitPlane, type TensorFigures } from '../../co
 import { skippedTensors } from '../../core/methods/lossless/skipped-tensors.ts';
 import type { ModelTensor, SafetensorsModel } from '../../core/model/open-model.ts';
 import { bitsPerWeight } from '../../core/units.ts';
-import type { EstimateOptions, JobOptions } from '../engine/job-options.ts';
+import type { EstimateOptions, EvaluateOptions, JobOptions } from '../engine/job-options.ts';
 import { openResourcePool } from '../engine/job-scheduling.ts';
 import { BASE_BYTES, fitThreads, peakMemoryBytes } from '../engine/memory-limit.ts';
 import { nodeFileAccess } from '../engine/node-file-access.ts';
@@ -19,6 +20,7 @@ import { createProgressTracker } from '../engine/progress-tracker.ts';
 import { stopIfAsked } from '../../core/stop-if-asked.ts';
 import { estimateCalibration, estimateEvaluation } from './estimate-evaluation.ts';
 import { openQuantizable, requireSource, type QuantizableModel } from './open-source.ts';
+import { recipeEvaluation } from './evaluate-output.ts';
 import { outputPath } from './output-path.ts';
 import { planCompression } from './plan-compression.ts';
 import { readRecipeInputs, type RecipeInputs } from './recipe-inputs.ts';
@@ -44,7 +46,11 @@ const SLOW_BYTES_PER_SECOND = 40e6;
  * @throws UsageError, ModelError, FormatError, JobError where a run would fail before it writes
  * Cost: reads headers, and at most 256 MiB of weights.
  */
-export async function estimateJob(options: EstimateOptions, kernels: QuantizeKernels): Promise<EstimateResult> {
+export async function estimateJob(
+  options: EstimateOptions,
+  kernels: QuantizeKernels,
+  planEvaluation: (options: EvaluateOptions) => Promise<EvaluationPlan>,
+): Promise<EstimateResult> {
   const model = await openQuantizable(options.model);
   const { recipe, output } = options;
   requireSupported(recipe);
@@ -60,6 +66,9 @@ export async function estimateJob(options: EstimateOptions, kernels: QuantizeKer
     const bounds = { low: figures.storedBytesLow, high: figures.storedBytesHigh };
     await requireOutputRoom(place, model, { storedBytes: bounds }, kernels);
   }
+  const asked = { ...options, output: '', resume: false, force: false };
+  const measuring = recipeEvaluation({ model: options.model, reference: options.model }, inputs, asked);
+  const evaluation = measuring && (await planEvaluation({ ...measuring, onEvent: () => undefined }));
   const sourceStoredBytes = model.tensors.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
   const { storedBytes, storedBytesLow, storedBytesHigh, peakMemoryBytes: ownBytes, notes, seconds } = figures;
   return {
@@ -70,7 +79,7 @@ export async function estimateJob(options: EstimateOptions, kernels: QuantizeKer
     sourceStoredBytes,
     parameters: model.parameters,
     bitsPerWeight: bitsPerWeight(storedBytes, model.parameters),
-    peakMemoryBytes: ownBytes,
+    peakMemoryBytes: Math.max(ownBytes, evaluation?.memory.peakMemoryBytes ?? 0),
     secondsLow: seconds.low,
     secondsHigh: seconds.high,
     problems: [...notes, ...inputs.notes].map((message) => ({ message, blocking: false })),
@@ -126,7 +135,7 @@ async function estimateQuantized(
   options: EstimateOptions,
   kernels: QuantizeKernels,
 ): Promise<Figures> {
-  const { threads, memoryLimitBytes, recipe } = options;
+  const { threads, memoryLimitBytes } = options;
   const notPlanned = () => Promise.reject(new Error('an estimate measures nothing'));
   const context = {
     kernels,
@@ -138,7 +147,7 @@ async function estimateQuantized(
   const asked = { ...options, output: '', resume: false, force: false };
   const plan = await planCompression(context, model, asked, inputs, { measure: notPlanned, measureErrors: notPlanned });
   const { threads: used, memoryBytes } = openResourcePool(threads, memoryLimitBytes).sizeOf(plan.demand, 'this job');
-  const usesGptq = recipe.steps.some((step) => step.step === 'quantize' && step.method === 'gptq');
+  const { usesGptq } = plan;
   const calibrating = await estimateCalibration(model, inputs, usesGptq, options, kernels);
   const sourceBytes = model.tensors.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
   const { sequences = 0, sequenceLength = 0 } = inputs.calibration ?? {};

@@ -8,6 +8,7 @@ import { layOutFromGguf } from '../../core/methods/gguf/requantize-layout.ts';
 import { resolveFormats } from '../../core/methods/gguf/resolve-formats.ts';
 import { skippedTensors } from '../../core/methods/lossless/skipped-tensors.ts';
 import { matchOverrides } from '../../core/methods/match-overrides.ts';
+import { patternCost } from '../../core/methods/pattern-cost.ts';
 import type { ModelTensor, SafetensorsModel } from '../../core/model/open-model.ts';
 import { quoted } from '../../core/quoted.ts';
 import type { ExplainOptions } from '../engine/job-options.ts';
@@ -112,7 +113,8 @@ function plain(
 function matching(tensors: readonly ExplainedTensor[], pattern: string): ExplainedTensor[] {
   const exact = tensors.filter(({ name }) => name === pattern);
   if (exact.length > 0) return exact;
-  const found = tensors.filter(({ name }) => compile(pattern).test(name));
+  const compiled = compile(pattern);
+  const found = tensors.filter(({ name }) => compiled.test(name));
   if (found.length > 0) return found;
   throw new UsageError({
     code: 'USAGE_INVALID_ARGUMENT',
@@ -123,11 +125,12 @@ function matching(tensors: readonly ExplainedTensor[], pattern: string): Explain
 
 function compile(pattern: string): RegExp {
   try {
+    if (patternCost(pattern) !== null) throw new Error('it could take for ever');
     return new RegExp(pattern);
   } catch (cause) {
     throw new UsageError({
       code: 'USAGE_INVALID_ARGUMENT',
-      what: `${quoted(pattern)} is neither a tensor's name nor a regular expression.`,
+      what: `${quoted(pattern)} is neither a tensor's name nor a regular expression that is sure to come to an end.`,
       whatToDo: 'Correct --tensor.',
       cause,
     });

@@ -3,6 +3,7 @@ import type { Recipe } from '../../core/contract/recipe.ts';
 import type { CallOptions, Kernels } from '../../core/kernels/kernels.ts';
 import { readLatheFile } from '../engine/lathe-json.ts';
 import { nodeFileAccess } from '../engine/node-file-access.ts';
+import { sideFiles } from '../engine/side-files.ts';
 import { programVersion } from '../engine/run-identity.ts';
 import type { QuantizableModel } from './open-source.ts';
 import type { RecipeInputs } from './recipe-inputs.ts';
@@ -25,7 +26,8 @@ export async function isFinishedOutput(
   if (lathe === null || lathe.program.version !== programVersion()) return false;
   if (JSON.stringify(lathe.recipe) !== JSON.stringify(recipe)) return false;
   if (!hasInputs(lathe, recipe, inputs)) return false;
-  const now = [...model.weightFiles, ...model.otherFiles].map(({ path }) => path).sort();
+  const beside = lathe.method === 'gguf' ? await sideFiles(model) : [];
+  const now = [...[...model.weightFiles, ...model.otherFiles].map(({ path }) => path), ...beside].sort();
   const then = lathe.source.files.filter(({ path }) => path !== model.indexFile || now.includes(path));
   if (
     now.join('\n') !==

@@ -1,7 +1,8 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { contentBytes } from '../../core/evaluation/evaluation-memory.ts';
-import type { ByteRange } from '../../core/kernels/kernels.ts';
+import { isPlainType } from '../../core/formats/gguf/ggml-types.ts';
+import type { ByteRange, GgmlType } from '../../core/kernels/kernels.ts';
 import type { QuantizeKernels } from '../../core/kernels/quantize-kernels.ts';
 import type { ChosenType } from '../../core/methods/gguf/gguf-types.ts';
 import { storedBytesOf } from '../../core/methods/gguf/plan-gguf-export.ts';
@@ -22,7 +23,7 @@ import { FEEDBACK_BYTES, quantizedBytes, quantizeTensor, type TensorToQuantize }
 /** Tokens that each probe runs, at most, in whole windows. */
 const PROBE_TOKENS = 1024;
 /** Raised when the same weights and texts would give other figures. */
-const METHOD_VERSION = 1;
+const METHOD_VERSION = 2;
 const KIND = 'format-errors';
 
 export interface FormatErrorTools {
@@ -164,34 +165,28 @@ class FormatMeasurement {
   }
 
   async #errorsOf(tensor: ResolvedTensor): Promise<number[]> {
-    const { tools, importance, windows, prober, options } = this.#parts;
-    const { candidate, choices } = tensor;
-    const middle = middleChoice(tensor);
-    const layer: number[] = [];
-    let divergence = 0;
-    for (const choice of choices) {
-      const { range, error } = await this.#quantize(tensor, choice);
-      layer.push(error);
-      if (choice === middle) {
-        const { source, canonicalName, layer: block, elements } = candidate;
-        const rows = candidate.stored ?? { order: 'stored' as const, heads: 1, add: 0 };
-        const stored = { source: range, type: choice.type, columns: source.columns, ...rows };
-        divergence = await prober.probe({ tensor: canonicalName, block, stored, elements }, options.signal);
-      }
-      await rm(range.path, { force: true });
-    }
-    const ofMiddle = layer[choices.indexOf(middle)] ?? 0;
-    const errors = layer.map((error) => (ofMiddle === 0 ? 0 : (divergence * error) / ofMiddle));
-    const facts = { errors, layerErrors: layer, divergence, probed: middle.type };
+    const { tools, importance, windows } = this.#parts;
+    const { choices } = tensor;
+    const quantized: QuantizedChoice[] = [];
+    for (const choice of choices) quantized.push(await this.#quantize(tensor, choice));
+    const probed = probedChoice(tensor, quantized);
+    const divergence = probed === null ? 0 : await this.#probe(tensor, probed);
+    for (const { range } of quantized) await rm(range.path, { force: true });
+    const errors = quantized.map((one) => (probed === null ? 0 : divergence * errorRatio(one, probed)));
+    const facts = { errors, divergence, probed: probed?.type ?? null };
     await tools.cache.keep(KIND, keyOf(tensor, importance, windows.length), facts, []);
     return errors;
   }
 
-  /** @returns the file, and what the layer's output is off by, squared, in a unit that all types of a tensor share */
-  async #quantize(
-    { candidate, method }: ResolvedTensor,
-    { type }: ChosenType,
-  ): Promise<{ range: ByteRange; error: number }> {
+  #probe({ candidate }: ResolvedTensor, { type, range }: QuantizedChoice): Promise<number> {
+    const { prober, options } = this.#parts;
+    const { source, canonicalName, layer: block, elements } = candidate;
+    const rows = candidate.stored ?? { order: 'stored' as const, heads: 1, add: 0 };
+    const stored = { source: range, type, columns: source.columns, ...rows };
+    return prober.probe({ tensor: canonicalName, block, stored, elements }, options.signal);
+  }
+
+  async #quantize({ candidate, method }: ResolvedTensor, { type }: ChosenType): Promise<QuantizedChoice> {
     const { importance, folder, tools } = this.#parts;
     const path = join(folder, `${type}.bin`);
     const range = { path, offsetBytes: 0, sizeBytes: storedBytesOf(candidate.elements, type) };
@@ -204,8 +199,28 @@ class FormatMeasurement {
     };
     const target = { kind: 'write' as const, ranges: [range] };
     const { figures, feedback } = await quantizeTensor(asked, target, tools.kernels, this.#tracker.call());
-    return { range, error: feedback?.loss ?? figures.weightedError };
+    // Of a type that rounds only there is no error of the layer's output.
+    const layerError = isPlainType(type) ? null : (feedback?.loss ?? figures.weightedError);
+    return { type, range, layerError, squaredError: figures.squaredError };
   }
+}
+
+/** A tensor in one of its types. */
+interface QuantizedChoice {
+  type: GgmlType;
+  range: ByteRange;
+  /** What the layer's output is off by, squared, in a unit that a tensor's block types share; null for plain types. */
+  layerError: number | null;
+  /** Of the weights. */
+  squaredError: number;
+}
+
+/** How much more than another's is an error: by the layer's output where both tell it, else by the weights. */
+function errorRatio(one: QuantizedChoice, other: QuantizedChoice): number {
+  if (one.layerError !== null && other.layerError !== null && other.layerError > 0) {
+    return one.layerError / other.layerError;
+  }
+  return other.squaredError === 0 ? 0 : one.squaredError / other.squaredError;
 }
 
 /** A walk over the model goes forward only; what lies outside the blocks comes first. */
@@ -213,10 +228,15 @@ function inBlockOrder(tensors: readonly ResolvedTensor[]): ResolvedTensor[] {
   return [...tensors].sort((one, other) => (one.candidate.layer ?? -1) - (other.candidate.layer ?? -1));
 }
 
-/** Of middle size: large errors are no longer small changes, and small ones drown in the arithmetic's own. */
-function middleChoice({ candidate, choices }: ResolvedTensor): ChosenType {
-  const bySize = [...choices].sort((one, other) => {
+/**
+ * Of middle size among those that change anything: large errors are no longer small changes, and small ones drown in the
+ * arithmetic's own. Block types first: of them the error in the layer's output is known. Null where nothing is changed.
+ */
+function probedChoice({ candidate }: ResolvedTensor, quantized: readonly QuantizedChoice[]): QuantizedChoice | null {
+  const changing = quantized.filter(({ squaredError }) => squaredError > 0);
+  const blocks = changing.filter(({ layerError }) => layerError !== null);
+  const bySize = (blocks.length > 0 ? blocks : changing).sort((one, other) => {
     return storedBytesOf(candidate.elements, one.type) - storedBytesOf(candidate.elements, other.type);
   });
-  return bySize[(bySize.length - 1) >> 1] ?? { type: 'F32', insteadOf: null };
+  return bySize[(bySize.length - 1) >> 1] ?? null;
 }

@@ -1,17 +1,12 @@
-import type { QuantizeKernels } from '../../core/kernels/quantize-kernels.ts';
-import type { WorkContext } from '../../core/methods/lossless/work.ts';
 import { UsageError } from '../../core/errors.ts';
 import { requireSupported } from '../../core/contract/unsupported-recipe.ts';
 import type { CompressOptions } from '../engine/job-options.ts';
 import type { AllocationTools } from './allocate-formats.ts';
-import type { Compression } from './compression.ts';
+import type { Compression, OutputContext } from './compression.ts';
 import { requireSource, type QuantizableModel } from './open-source.ts';
 import { planLossless } from './plan-lossless.ts';
 import { planQuantized } from './plan-quantized.ts';
 import type { RecipeInputs } from './recipe-inputs.ts';
-
-/** How a compression calls the world, and where its output grows. */
-export type OutputContext = Omit<WorkContext, 'model'> & { kernels: QuantizeKernels };
 
 /**
  * What a recipe does to a model, planned from headers; nothing is written.

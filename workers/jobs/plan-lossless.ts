@@ -19,6 +19,7 @@ export function planLossless(context: WorkContext, recipe: Recipe, step: EncodeS
   return {
     demand: jobDemand(kernels, threads, model.tensors.length),
     storedBytes: null,
+    usesGptq: false,
     notes: [],
     prepare: () =>
       Promise.resolve({

@@ -2,10 +2,12 @@ import type { QuantizationFacts } from '../../core/contract/lathe-file.ts';
 import type { QuantizeStep, Recipe } from '../../core/contract/recipe.ts';
 import { WorkbenchError } from '../../core/errors.ts';
 import type { QuantizeFigures } from '../../core/kernels/quantize-kernels.ts';
+import { withChoice } from '../../core/methods/allocation/format-budget.ts';
 import { FILE_TYPES, type ChosenType } from '../../core/methods/gguf/gguf-types.ts';
 import {
   layOutGguf,
   planGgufExport,
+  storedBytesOf,
   type GgufExportPlan,
   type GgufExportTensor,
 } from '../../core/methods/gguf/plan-gguf-export.ts';
@@ -20,9 +22,10 @@ import type { CompressOptions } from '../engine/job-options.ts';
 import { readLatheFile, sha256Hex } from '../engine/lathe-json.ts';
 import { jobDemand } from '../engine/memory-limit.ts';
 import type { ProgressTracker } from '../engine/progress-tracker.ts';
+import { sideFiles } from '../engine/side-files.ts';
 import { allocateFormats, type AllocatedFormats, type AllocationTools } from './allocate-formats.ts';
 import { describeOutput } from './compress-documents.ts';
-import type { Compression, PreparedCompression, VerifiedOutput } from './compression.ts';
+import type { Compression, OutputContext, PreparedCompression, VerifiedOutput } from './compression.ts';
 import { importanceFor, type ExportImportance } from './export-importance.ts';
 import { readExportedTokenizer } from './exported-tokenizer.ts';
 import {
@@ -34,7 +37,6 @@ import {
   type Quantized,
 } from './quantize-tensor.ts';
 import type { QuantizableModel } from './open-source.ts';
-import type { OutputContext } from './plan-compression.ts';
 import type { RecipeInputs } from './recipe-inputs.ts';
 import { verifyExportedGguf } from './verify-exported-gguf.ts';
 
@@ -80,10 +82,12 @@ export async function planQuantized(parts: QuantizedParts): Promise<Compression>
   const plain = jobDemand(kernels, options.threads, model.tensors.length);
   const usesGptq = resolved.tensors.some(({ method }) => method === 'gptq');
   const cheapest = makePlan(typesOf(resolved.tensors, allocation?.cheapest ?? null));
-  const low = storedIn(cheapest);
+  const decided = allocation?.decided ?? null;
+  const low = storedIn(decided === null ? cheapest : makePlan(typesOf(resolved.tensors, decided)));
   return {
     demand: usesGptq ? withFeedback(plain, model.tensors) : plain,
-    storedBytes: { low, high: low + (allocation?.spareBytes ?? 0) },
+    storedBytes: { low, high: low + (decided === null ? (allocation?.spareBytes ?? 0) : 0) },
+    usesGptq,
     notes: [...cheapest.notes, ...resolved.notes, ...ofTokenizer],
     async prepare() {
       const importance = await importanceFor(
@@ -98,7 +102,7 @@ export async function planQuantized(parts: QuantizedParts): Promise<Compression>
       );
       const chosen = allocation === null ? null : await allocation.choose({ ...parts, importance });
       const plan = makePlan(typesOf(resolved.tensors, chosen));
-      const notes = [...resolved.notes, ...ofTokenizer];
+      const notes = [...resolved.notes, ...ofTokenizer, ...largestNotes(resolved.tensors, chosen)];
       return prepared({ ...parts, plan, resolved: resolved.tensors, tokenizer, importance, chosen, notes });
     },
   };
@@ -107,6 +111,18 @@ export async function planQuantized(parts: QuantizedParts): Promise<Compression>
 function storedIn({ tensors, tables }: GgufExportPlan): number {
   const ofTensors = tensors.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
   return ofTensors + tables.reduce((sum, { bytes }) => sum + bytes.length, 0);
+}
+
+/** Where a budget leaves room for more than is offered. */
+function largestNotes(resolved: readonly ResolvedTensor[], chosen: AllocatedFormats | null): string[] {
+  const free = withChoice(resolved);
+  if (chosen === null || free.length === 0) return [];
+  const isLargest = free.every(({ candidate, choices }) => {
+    const largest = Math.max(...choices.map(({ type }) => storedBytesOf(candidate.elements, type)));
+    const type = chosen.types.get(candidate.canonicalName)?.type;
+    return type !== undefined && storedBytesOf(candidate.elements, type) === largest;
+  });
+  return isLargest ? ['Every tensor has the largest format that was offered: the budget allows more than that.'] : [];
 }
 
 /** Block types by tensor: those that were chosen, where there was a choice. */
@@ -218,6 +234,7 @@ function finishedWork(
     sourceFiles: [],
     original: { headers: new Map(), files: new Map(), renamed: new Map() },
     outputFiles: [GGUF_FILE],
+    tableBytes: plan.tables.reduce((sum, { bytes }) => sum + bytes.length, 0),
     notes: [...plan.notes, ...importance.notes, ...notes],
   };
 }
@@ -297,9 +314,11 @@ function groupItem(
   const { access, kernels, folder, call } = context;
   const path = `${folder}/${GGUF_FILE}`;
   const [first] = group;
-  const what = group.map(({ tensor }) => [tensor.canonicalName, tensor.type, methodOf(tensor)]);
+  const what = group.map(({ tensor, index }) => {
+    return [tensor.canonicalName, tensor.type, methodOf(tensor), plan.file.offsets[index]];
+  });
   return {
-    // Other types are other work, wherever they come from.
+    // Other types or places are other work, wherever they come from.
     key: `quantize:${first?.index ?? 0}:${sha256Hex(JSON.stringify(what)).slice(0, 16)}`,
     label: group.length === 1 ? (first?.tensor.name ?? '') : `${first?.tensor.name ?? ''} and ${group.length - 1} more`,
     workBytes: group.reduce((sum, { tensor }) => sum + quantizedBytes(tensor), 0),
@@ -335,7 +354,8 @@ async function verify(
   const { kernels, folder, call } = context;
   const path = `${folder}/${GGUF_FILE}`;
   await verifyExportedGguf({ path, plan, figures, model, tokenizer: tokenizer?.tokenizer ?? null, kernels, tracker });
-  const sources = [...model.weightFiles, ...model.otherFiles].map((file) => file.path).sort(compareByCodePoint);
+  const paths = [...model.weightFiles, ...model.otherFiles].map((file) => file.path);
+  const sources = [...paths, ...(await sideFiles(model))].sort(compareByCodePoint);
   const digests = await kernels.digestFiles([...sources.map((source) => `${model.root}/${source}`), path], call());
   tracker.settle(digests.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0));
   const named = [...sources, GGUF_FILE].map((name, index): SourceFile => {

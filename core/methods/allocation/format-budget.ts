@@ -45,8 +45,8 @@ export function formatBudget(
         : `totalBytes is ${totalBytes} (${formatBytes(totalBytes)}), but with the smallest format of every tensor the file has ${totalBytes + missing} bytes (${formatBytes(totalBytes + missing)}).`,
     whatToDo:
       totalBytes === undefined
-        ? `Set averageBits to ${bitsNeeded(missing, averageBits ?? 0, resolved)} or more, or offer smaller formats.`
-        : `Set totalBytes to ${totalBytes + missing} or more, or offer smaller formats.`,
+        ? `Set averageBits to ${bitsNeeded(missing, averageBits ?? 0, resolved)} or more (or take a preset of more bits), or offer smaller formats.`
+        : `Set totalBytes to ${totalBytes + missing} or more (--fit takes ${Math.ceil((totalBytes + missing) / 1024)}KiB), or offer smaller formats.`,
   });
 }
 

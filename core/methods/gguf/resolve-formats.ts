@@ -2,6 +2,7 @@
 import { mixOfFormat } from '../../contract/quantized-formats.ts';
 import type { QuantizeStep, Recipe } from '../../contract/recipe.ts';
 import type { GgmlType } from '../../kernels/kernels.ts';
+import { quoted } from '../../quoted.ts';
 import { matchOverrides, type MatchedOverride } from '../match-overrides.ts';
 import { fittingType, typeInMix, type ChosenType, type MixFacts } from './gguf-types.ts';
 import type { GgufCandidate, GgufLayout } from './plan-gguf-export.ts';
@@ -51,7 +52,21 @@ export function resolveFormats(
     }
     return byOverride(candidate, matched, step, mixFacts) ?? byStep(candidate, step, mixFacts);
   });
-  return { tensors: resolved, notes };
+  return { tensors: resolved, notes: [...notes, ...vectorNotes(tensors, byName)] };
+}
+
+/** Overrides that would quantize nothing but vectors. */
+function vectorNotes(tensors: readonly GgufCandidate[], byName: ReadonlyMap<string, MatchedOverride>): string[] {
+  const matched = new Map<number, { match: string; hasMatrix: boolean }>();
+  for (const { canonicalName, shape } of tensors) {
+    const found = byName.get(canonicalName);
+    if (found?.override.quantize === undefined) continue;
+    const known = matched.get(found.index) ?? { match: found.override.match, hasMatrix: false };
+    matched.set(found.index, { ...known, hasMatrix: known.hasMatrix || shape.length > 1 });
+  }
+  return [...matched.values()]
+    .filter(({ hasMatrix }) => !hasMatrix)
+    .map(({ match }) => `The override ${quoted(match)} decides over vectors only, which stay in single precision.`);
 }
 
 const PLAIN: ChosenType = { type: 'F32', insteadOf: null };

@@ -92,6 +92,8 @@ export interface FinishedWork {
   original: OriginalParts;
   /** Every file of the output, relative, in posix form; nothing else may lie there. */
   outputFiles: string[];
+  /** Stored beside the tensors, such as tables of rotary factors. */
+  tableBytes?: number;
   notes: string[];
 }
 

@@ -41,7 +41,7 @@ describe('lathe run', () => {
       '--dry-run',
       '--json',
     ]);
-    expect(run.code, run.stderr).toBe(0);
+    expect(run.code, run.stderr).toBe(1);
     const { jobs } = run.json<{ jobs: { name: string; estimate: { storedBytes: number } | null; error?: object }[] }>();
     expect(jobs.map(({ name }) => name)).toEqual([
       'odd/dfloat11',

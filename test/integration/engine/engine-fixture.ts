@@ -78,7 +78,7 @@ export class Workplace {
   /** As `compress`, with kernels of the caller. */
   compressBy(kernels: Kernels, options: CompressOptions) {
     const unused = () => Promise.reject(new Error('not in this test'));
-    const tools = { measure: unused, measureErrors: unused, evaluate: unused };
+    const tools = { measure: unused, measureErrors: unused, evaluate: unused, planEvaluation: unused };
     return compressJob(options, { kernels: kernels as QuantizeKernels, home: this.home, ...tools });
   }
 

@@ -258,6 +258,17 @@ describe('an allocation', () => {
     }
   });
 
+  it('rates formats that lose nothing, and says which overrides decide over nothing', async () => {
+    const content = {
+      ...allocated({ averageBits: 20 }, ['q4_0', 'bf16', 'f32']),
+      overrides: [{ match: 'norm', quantize: { format: 'q8_0' } }],
+    };
+    const { tensors, notes } = await compress('exact', content);
+    const blocks = tensors.filter(({ shape, canonicalName }) => shape.length > 1 && /layers/.test(canonicalName));
+    expect(new Set(blocks.map(({ method }) => method))).toEqual(new Set(['BF16']));
+    expect(notes.join()).toContain('The override "norm" decides over vectors only');
+  });
+
   it('is uniform where that is asked for: the largest format that fits', async () => {
     const steps = [
       { step: 'quantize', allocation: { method: 'uniform', averageBits: 5, formats: ['q8_0', 'iq4_nl', 'q4_0'] } },
@@ -307,11 +318,46 @@ describe('an evaluation in a recipe', () => {
     expect(statuses(again.json<BatchResult>())).toEqual(['kept ', 'failed QUALITY_LIMIT_MISSED']);
   });
 
+  it('is not told of another output that took its place meanwhile, nor goes on with one of another recipe', async () => {
+    const long = {
+      ...measured({ klDivergence: 1 }),
+      evaluate: { text: [join(TEXTS, 'docs.test.txt')], limitTokens: 40_000 },
+    };
+    const path = recipe('slow', long);
+    const first = lathe('compress', SAMPLE_MODEL, '-o', at('slow'), '--recipe', path);
+    while (!existsSync(at('slow/lathe.json'))) await new Promise((resolve) => setTimeout(resolve, 50));
+    await compress('slow', { steps: [{ step: 'quantize', format: 'q8_0' }] }, '--force');
+    const run = await first;
+    expect([run.code, run.json<{ error: SerializedError }>().error.code]).toEqual([3, 'MODEL_CHANGED']);
+    expect(await answer<VerifyResult>('verify', at('slow'))).toMatchObject({ ok: true });
+
+    const killed = await runLathe(['compress', SAMPLE_MODEL, '-o', at('killed'), '--recipe', path], {
+      env: { LATHE_HOME: at('home') },
+      signals: [{ name: 'SIGKILL', after: /evaluate:/, delayMs: 500 }],
+    });
+    expect(killed.signal).toBe('SIGKILL');
+    const argv = ['compress', SAMPLE_MODEL, '-o', at('killed'), '--recipe', path];
+    expect((await errorOf(...argv)).whatToDo).toContain('Go on measuring it with --resume');
+    const other = { ...measured({ klDivergence: 1 }), steps: [{ step: 'quantize', format: 'q5_0' }] };
+    const result = await compress('killed', other, '--force');
+    expect(result.metrics).toHaveLength(1);
+  });
+
   it('is refused before any work where a text is missing or limits have nothing to be measured by', async () => {
     const missing = { ...measured({ klDivergence: 1 }), evaluate: { text: ['nowhere.txt'] } };
     const path = recipe('missing', missing);
     const argv = ['compress', SAMPLE_MODEL, '-o', at('missing'), '--recipe', path];
     expect(await errorOf(...argv)).toMatchObject({ code: 'FILE_NOT_FOUND', where: { file: at('nowhere.txt') } });
-    expect(existsSync(at('missing'))).toBe(false);
+    const short = {
+      ...measured({ klDivergence: 1 }),
+      evaluate: { text: [join(TEXTS, 'docs.test.txt')], limitTokens: 100 },
+    };
+    const tooShort = ['compress', SAMPLE_MODEL, '-o', at('missing'), '--recipe', recipe('missing', short)];
+    expect(await errorOf(...tooShort)).toMatchObject({ code: 'TEXT_TOO_SHORT' });
+    writeFileSync(at('few.txt'), 'A few words.');
+    const uncalibrated = ['--preset', 'q4_k_m-gptq', '--calibration', at('few.txt')];
+    const few = ['compress', SAMPLE_MODEL, '-o', at('missing'), ...uncalibrated];
+    expect(await errorOf(...few)).toMatchObject({ code: 'TEXT_TOO_SHORT' });
+    expect(readdirSync(folder).filter((name) => name.startsWith('missing'))).toEqual(['missing.yaml']);
   });
 });
