@@ -323,7 +323,7 @@ describe('an evaluation in a recipe', () => {
       ...measured({ klDivergence: 1 }),
       evaluate: { text: [join(TEXTS, 'docs.test.txt')], limitTokens: 40_000 },
     };
-    const path = recipe('slow', long);
+    const path = recipe('slowly', long);
     const first = lathe('compress', SAMPLE_MODEL, '-o', at('slow'), '--recipe', path);
     while (!existsSync(at('slow/lathe.json'))) await new Promise((resolve) => setTimeout(resolve, 50));
     await compress('slow', { steps: [{ step: 'quantize', format: 'q8_0' }] }, '--force');
