@@ -2,6 +2,7 @@ import { Bar, BarChart, ResponsiveContainer, Tooltip, XAxis, YAxis } from 'recha
 import type { JSX } from 'react';
 import { formatBytes, formatCount } from '../../core/units.ts';
 import { percent } from '../model/figures.ts';
+import { SizeBar } from '../parts/size-bar.tsx';
 import type { GroupTotals } from '../model/tensor-rows.ts';
 
 /** Bytes of each group of tensors: bars made of the table that they are. */
@@ -15,7 +16,7 @@ export function BytesByGroup({ groups }: { groups: readonly GroupTotals[] }): JS
           <tr key={group} title={`${formatCount(count)} tensors, ${formatCount(storedBytes)} bytes`}>
             <th scope="row">{group}</th>
             <td className="bar-cell">
-              <meter min={0} max={most} value={storedBytes} aria-label={`${group}: ${formatBytes(storedBytes)}`} />
+              <SizeBar fraction={storedBytes / most} label={`${group}: ${formatBytes(storedBytes)}`} />
             </td>
             <td className="figure">{formatBytes(storedBytes)}</td>
             <td className="figure quiet">{percent(all === 0 ? 0 : storedBytes / all)}</td>
@@ -33,7 +34,7 @@ export function EntropyBars({ steps }: { steps: readonly { from: number; bytes: 
   return (
     <figure className="small-chart" role="img" aria-label={`Bytes by exponent entropy. ${summary}`}>
       <figcaption className="quiet small">
-        Bytes by exponent entropy, bits of 8 (less is smaller when lossless)
+        Bytes of the matrices by exponent entropy, bits of 8 (less is smaller when lossless)
       </figcaption>
       <ResponsiveContainer width="100%" height={112}>
         <BarChart data={[...steps]} margin={{ top: 4, right: 8, bottom: 0, left: 0 }} accessibilityLayer={false}>

@@ -55,7 +55,10 @@ function directions(distance: number, width: number): [number, number][] {
   const up = -GAP - 4 - distance;
   const down = GAP + 4 + distance;
   if (distance === 0) {
+    // Above to the right first: the frontier leaves a point to the right and comes from above.
     return [
+      [right - 2, up + 3],
+      [left + 2, down - 3],
       [right, 0],
       [left, 0],
       [-width / 2, up],

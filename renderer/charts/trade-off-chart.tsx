@@ -1,7 +1,6 @@
 import { useMemo, useRef, useState, type JSX, type KeyboardEvent, type Ref } from 'react';
 import { describePoint, sizeUnit, sourceX, xOf, xTitle, yOf, yTitle, type ChartAxes } from '../model/chart-axes.ts';
 import type { ComparedPoint } from '../model/compare-points.ts';
-import { significant } from '../model/figures.ts';
 import { useSize } from '../parts/use-size.ts';
 import { linearTicks, logTicks, makeScale } from './axis-ticks.ts';
 import { MARK_PATHS, METHOD_NAMES, type MethodKind } from './method-marks.ts';
@@ -78,7 +77,7 @@ export function TradeOffChart(props: TradeOffChartProps): JSX.Element {
               <g key={value}>
                 <line className="grid-line" x1={plot.left} x2={plot.right} y1={at} y2={at} />
                 <text x={plot.left - 8} y={at} dy="0.35em" textAnchor="end">
-                  {significant(value, 2)}
+                  {String(value)}
                 </text>
               </g>
             ))}
@@ -94,7 +93,7 @@ export function TradeOffChart(props: TradeOffChartProps): JSX.Element {
               <g key={value}>
                 <line className="tick" x1={at} x2={at} y1={plot.bottom} y2={plot.bottom + 4} />
                 <text x={at} y={plot.bottom + 18} textAnchor="middle">
-                  {significant(value)}
+                  {String(value)}
                 </text>
               </g>
             ))}

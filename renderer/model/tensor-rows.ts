@@ -123,12 +123,13 @@ export function totalsByGroup(tensors: readonly InspectedTensor[]): GroupTotals[
     .sort((a, b) => b.storedBytes - a.storedBytes);
 }
 
-/** How many tensors lie in each step of exponent entropy, for a bar chart; empty without statistics. */
-export function entropySteps(tensors: readonly InspectedTensor[], step = 0.25): { from: number; bytes: number }[] {
+/** How many bytes of matrices lie in each step of exponent entropy, for a bar chart; empty without statistics. */
+export function entropySteps(tensors: readonly InspectedTensor[], step = 0.05): { from: number; bytes: number }[] {
   const bytes = new Map<number, number>();
-  for (const { exponentEntropyBits, storedBytes } of tensors) {
-    if (typeof exponentEntropyBits !== 'number') continue;
-    const index = Math.floor(exponentEntropyBits / step);
+  for (const { exponentEntropyBits, storedBytes, shape } of tensors) {
+    // Vectors take next to nothing, and would stretch the axis to zero.
+    if (typeof exponentEntropyBits !== 'number' || shape.length < 2) continue;
+    const index = Math.floor(exponentEntropyBits / step + 1e-9);
     bytes.set(index, (bytes.get(index) ?? 0) + storedBytes);
   }
   const indices = [...bytes.keys()];

@@ -2,6 +2,7 @@ import type { JSX } from 'react';
 import type { EstimateResult } from '../../core/contract/results.ts';
 import { formatBytes, formatSeconds } from '../../core/units.ts';
 import { percent, significant } from '../model/figures.ts';
+import { SizeBar } from './size-bar.tsx';
 
 /** What the recipe would cost, before anything is done: estimates in italics, as ranges where they are ranges. */
 export function BudgetLine({
@@ -37,7 +38,7 @@ export function BudgetLine({
         value={`${formatSeconds(estimated.secondsLow)} – ${formatSeconds(estimated.secondsHigh)}`}
         isEstimate
       />
-      <meter min={0} max={1} value={Math.min(1, fraction)} aria-label={`Size: ${percent(fraction)} of the source`} />
+      <SizeBar fraction={fraction} label={`Size: ${percent(fraction)} of the source`} />
     </section>
   );
 }

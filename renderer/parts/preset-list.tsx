@@ -37,10 +37,8 @@ export function PresetList({ model }: { model: string }): JSX.Element {
         {presets.map((preset) => (
           <li key={preset.name}>
             <button type="button" className="plain preset" onClick={() => replaceRecipe(presetText(preset, text))}>
-              <span className="row tight spread">
-                <b className="ellipsis">{preset.name}</b>
-                <PresetEstimate known={estimates.get(`${model}\n${preset.name}`)} />
-              </span>
+              <b>{preset.name}</b>
+              <PresetEstimate known={estimates.get(`${model}\n${preset.name}`)} />
               <span className="quiet small preset-comment">{preset.comment}</span>
             </button>
           </li>
@@ -51,19 +49,23 @@ export function PresetList({ model }: { model: string }): JSX.Element {
 }
 
 function PresetEstimate({ known }: { known: EstimateResult | string | undefined }) {
-  if (known === undefined) return <span className="quiet figure small">…</span>;
+  if (known === undefined) return <span className="quiet figure small preset-size">…</span>;
   if (typeof known === 'string') {
     return (
-      <span className="warn small" title={known}>
+      <span className="warn small preset-size" title={known}>
         not for this model
       </span>
     );
   }
   const { storedBytes, storedBytesLow, storedBytesHigh, peakMemoryBytes, secondsHigh } = known;
+  const isExact = storedBytesLow === storedBytesHigh;
   return (
-    <span className={storedBytesLow === storedBytesHigh ? 'figure small' : 'figure small estimate'}>
-      {formatBytes(storedBytes)} · {formatBytes(peakMemoryBytes)} memory · <i>≤ {formatSeconds(secondsHigh)}</i>
-    </span>
+    <>
+      <span className={isExact ? 'figure preset-size' : 'figure preset-size estimate'}>{formatBytes(storedBytes)}</span>
+      <span className="quiet small preset-cost">
+        {formatBytes(peakMemoryBytes)} of memory, <i>at most {formatSeconds(secondsHigh)}</i>
+      </span>
+    </>
   );
 }
 

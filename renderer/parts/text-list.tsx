@@ -38,7 +38,7 @@ export function TextList({ label, texts, offered, onChange }: TextListProps): JS
       ))}
       <span className="row">
         {offered !== null && !texts.includes(offered) && (
-          <button type="button" onClick={() => add(offered)} aria-label={`${label}: use the sample text`}>
+          <button type="button" onClick={() => add(offered)} aria-label={`${label}: Sample text`}>
             Sample text
           </button>
         )}
@@ -46,7 +46,7 @@ export function TextList({ label, texts, offered, onChange }: TextListProps): JS
           type="button"
           aria-expanded={isOpen}
           onClick={() => setOpen(!isOpen)}
-          aria-label={`${label}: add a file`}
+          aria-label={`${label}: Add a file…`}
         >
           Add a file…
         </button>
