@@ -19,6 +19,7 @@ import { GGUF_MIXES, ggufMixNamed, type GgufMix } from '../core/contract/gguf-mi
 import type { EvaluateInvocation, Invocation, Request } from './invocation.ts';
 import { addRecipeOptions, chooseRecipe, type RecipeFlags } from './recipe-options.ts';
 import { defineRunCommands } from './run-commands.ts';
+import { defineServeCommand } from './serve-options.ts';
 import { toUsageError, unknownCommand } from './usage-fault.ts';
 
 const OUTPUT_TEXT = `
@@ -328,6 +329,7 @@ function defineCommands(program: Command, onParsed: (invocation: Invocation) => 
     });
   defineCacheCommands(program, onParsed, () => isSet('dryRun'));
   defineRunCommands(program, onParsed, () => isSet('dryRun'));
+  defineServeCommand(program, onParsed);
   program
     .command('doctor')
     .description('show processor, kernels, limits and versions, and what to do about each gap')

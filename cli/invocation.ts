@@ -130,6 +130,12 @@ export interface CacheClearInvocation {
   dryRun: boolean;
 }
 
+export interface ServeInvocation {
+  command: 'serve';
+  /** 0: any that is free. */
+  port: number;
+}
+
 export interface DoctorInvocation {
   command: 'doctor';
 }
@@ -189,6 +195,7 @@ export type Invocation =
   | RunsCompareInvocation
   | RunsCleanInvocation
   | ResumeInvocation
+  | ServeInvocation
   | DoctorInvocation
   | SchemaInvocation;
 

@@ -29,6 +29,8 @@ async function main(): Promise<void> {
     // Every chunk of the built command line lies in dist/cli.
     kernelsPath: fileURLToPath(new URL('../native/lathe-kernels.node', import.meta.url)),
     inferenceWorkerPath: fileURLToPath(new URL('inference-worker.js', import.meta.url)),
+    rendererFolder: fileURLToPath(new URL('../renderer', import.meta.url)),
+    examplesFolder: fileURLToPath(new URL('../../examples', import.meta.url)),
     stdout,
     stderr,
     now: () => performance.now(),

@@ -5,7 +5,7 @@ import { parsePositiveBytes } from './flag-values.ts';
 import type { CommandContext, CommandOutcome } from './commands/command-context.ts';
 import type { Flags, Invocation } from './invocation.ts';
 import { latheHome } from './lathe-home.ts';
-import { escapeText, toSafeJson } from './output/escape-text.ts';
+import { escapeLine, escapeText, toSafeJson } from './output/escape-text.ts';
 import { ProgressView, type ProgressMode } from './output/progress-view.ts';
 import { formatError, toPublicError } from './output/report-error.ts';
 import { createStyle, isAnimatable } from './output/style.ts';
@@ -68,7 +68,9 @@ async function runInvocation(surroundings: Surroundings, flags: Flags, invocatio
     const outcome = await Promise.race([command, crash]);
     view.clear();
     const error = outcome.error === undefined ? null : new WorkbenchError(outcome.error);
-    if (flags.json) {
+    if (outcome.document === null) {
+      // All was printed while it ran.
+    } else if (flags.json) {
       const document = error === null ? outcome.document : { ...outcome.document, error: toPublicError(error) };
       stdout.write(`${toSafeJson(document)}\n`);
     } else {
@@ -98,10 +100,11 @@ function createContext(
   view: ProgressView,
   signal: AbortSignal,
 ): CommandContext {
-  const { argv, env, logicalProcessors, kernelsPath, inferenceWorkerPath, openEngine } = surroundings;
+  const { argv, env, logicalProcessors, kernelsPath, inferenceWorkerPath, openEngine, stdout } = surroundings;
   const limit = env['LATHE_CACHE_LIMIT'] ?? '';
   const cacheLimitBytes = limit === '' ? null : parsePositiveBytes(limit, 'LATHE_CACHE_LIMIT');
-  const options = { kernelsPath, inferenceWorkerPath, home: latheHome(surroundings), cacheLimitBytes };
+  const home = latheHome(surroundings);
+  const options = { kernelsPath, inferenceWorkerPath, home, cacheLimitBytes };
   let engine: Promise<Engine> | null = null;
   return {
     engine: () => (engine ??= openEngine(options)),
@@ -112,6 +115,16 @@ function createContext(
       onEvent: (event) => view.onEvent(event),
     },
     argv,
+    serving: {
+      home,
+      userFolder: surroundings.homeFolder,
+      examplesFolder: surroundings.examplesFolder,
+      rendererFolder: surroundings.rendererFolder,
+      threads: flags.threads,
+      memoryLimitBytes: flags.memoryLimitBytes,
+      logicalProcessors: Math.max(1, logicalProcessors),
+      announce: (document, line) => stdout.write(`${flags.json ? toSafeJson(document) : escapeLine(line)}\n`),
+    },
   };
 }
 
@@ -152,6 +165,8 @@ async function runCommand(invocation: Invocation, context: CommandContext): Prom
       return (await import('./commands/run-batch-command.ts')).runBatch(invocation, context);
     case 'resume':
       return (await import('./commands/resume-command.ts')).runResume(invocation, context);
+    case 'serve':
+      return (await import('./commands/serve-command.ts')).runServe(invocation, context);
     case 'doctor':
       return (await import('./commands/doctor-command.ts')).runDoctor(context);
     case 'schema':

@@ -22,6 +22,10 @@ export interface Surroundings {
   kernelsPath: string;
   /** The built file that threads of the engine run. */
   inferenceWorkerPath: string;
+  /** The built pages of the workbench. */
+  rendererFolder: string;
+  /** Models and texts that ship with the program. */
+  examplesFolder: string;
   stdout: OutputStream;
   stderr: OutputStream;
   /** Milliseconds, only going forward. */

@@ -2,9 +2,6 @@ import type { CommanderError } from 'commander';
 import { UsageError } from '../core/errors.ts';
 import { invalidArgument } from './flag-values.ts';
 
-/** Commands of the contract that later releases bring. */
-const LATER_COMMANDS: readonly string[] = ['serve'];
-
 /** What commander says is in quotes after a fixed text, with its suggestion on a line of its own. */
 const QUOTED = /'([\s\S]*?)'/;
 const SUGGESTION = /\n\(Did you mean ([\s\S]*)\?\)$/;
@@ -43,9 +40,7 @@ export function toUsageError(fault: CommanderError, command: string | null, comm
 export function unknownCommand(name: string, suggestion: string): UsageError {
   return new UsageError({
     code: 'USAGE_UNKNOWN_COMMAND',
-    what: LATER_COMMANDS.includes(name)
-      ? `"${name}" is not in this release: a later one brings it.`
-      : `"${name}" is not a command.`,
+    what: `"${name}" is not a command.`,
     whatToDo: suggestion,
   });
 }

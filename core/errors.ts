@@ -117,6 +117,9 @@ const EXIT_BY_CODE = {
   RUN_JOURNAL_NEWER: EXIT.input,
   VERIFY_FAILED: EXIT.verification,
   QUALITY_LIMIT_MISSED: EXIT.quality,
+  // The workbench in a browser.
+  SERVE_RENDERER_MISSING: EXIT.failed,
+  SERVE_PORT_UNAVAILABLE: EXIT.failed,
   // An engine in another process.
   ENGINE_PROTOCOL: EXIT.bug,
   ENGINE_GONE: EXIT.bug,

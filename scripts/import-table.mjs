@@ -17,7 +17,7 @@ export const ROOMS = [
   {
     room: 'workers/',
     files: ['workers/', 'core/', 'native-kernels/index.ts'],
-    packages: ['onnxruntime-node'],
+    packages: ['onnxruntime-node', 'ws'],
     node: true,
   },
   {
@@ -36,7 +36,7 @@ export const ROOMS = [
   },
   {
     room: 'cli/',
-    files: ['cli/', ...CONTRACT_FACE, 'workers/engine/index.ts'],
+    files: ['cli/', ...CONTRACT_FACE, 'workers/engine/index.ts', 'workers/serve/open-workbench-server.ts'],
     packages: ['commander'],
     node: true,
   },

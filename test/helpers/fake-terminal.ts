@@ -8,6 +8,7 @@ export interface FakeTerminalOptions {
   env?: Record<string, string>;
   isStderrTerminal?: boolean;
   isStdoutTerminal?: boolean;
+  rendererFolder?: string;
 }
 
 /** Everything around the command line, in memory: what was printed, signals to send, how the program was ended. */
@@ -27,6 +28,8 @@ export function createFakeTerminal(options: FakeTerminalOptions = {}) {
     version: '1.2.3',
     kernelsPath: '/program/lathe-kernels.node',
     inferenceWorkerPath: '/program/inference-worker.js',
+    rendererFolder: options.rendererFolder ?? '/program/renderer',
+    examplesFolder: '/program/examples',
     stdout: { write: (text: string) => void (printed.stdout += text), isTTY: options.isStdoutTerminal },
     stderr: { write: (text: string) => void (printed.stderr += text), isTTY: options.isStderrTerminal, columns: 80 },
     now: () => clock.ms,

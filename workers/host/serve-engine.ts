@@ -6,7 +6,7 @@ import {
   type EngineRequest,
   type QueuedJob,
 } from '../../core/contract/engine-protocol.ts';
-import { serializeError, WorkbenchError } from '../../core/errors.ts';
+import { KernelError, serializeError, WorkbenchError } from '../../core/errors.ts';
 import { JobQueue } from '../../core/scheduling/job-queue.ts';
 import type { ResourcePool } from '../../core/scheduling/resource-pool.ts';
 import type { Engine } from '../engine/index.ts';
@@ -45,6 +45,7 @@ export class EngineServer {
   readonly #drivers = new Set<Driver>();
   readonly #calls = new Set<Promise<void>>();
   #lastJob = 0;
+  #isClosing = false;
   #onInterrupted: (error: WorkbenchError) => void = () => undefined;
 
   constructor(served: ServedEngine) {
@@ -88,6 +89,7 @@ export class EngineServer {
    * @returns how those ended that can be gone on with
    */
   async close(): Promise<WorkbenchError[]> {
+    this.#isClosing = true;
     for (const { id } of this.#queue.list()) this.#queue.cancel(id);
     for (const { direct } of this.#drivers) for (const controller of direct) controller.abort();
     const interrupted: WorkbenchError[] = [];
@@ -130,6 +132,7 @@ export class EngineServer {
   }
 
   async #call(request: EngineRequest & { type: 'call' }, { tell, stops, direct }: Driver): Promise<unknown> {
+    if (this.#isClosing) throw ending();
     const { id, method, params } = request;
     const { engine, desk, pool, memoryLimitBytes } = this.#served;
     const onEvent: JobOptions['onEvent'] = (event) => tell({ type: 'event', id, event });
@@ -169,4 +172,13 @@ export class EngineServer {
       return { ...job, error: error === null ? null : serializeError(error) };
     });
   }
+}
+
+function ending(): KernelError {
+  return new KernelError({
+    code: 'ENGINE_GONE',
+    what: 'The engine is ending: it takes no more calls.',
+    whatToDo: 'Start it again; what its runs had finished is kept.',
+    retryable: true,
+  });
 }

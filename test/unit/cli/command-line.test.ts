@@ -67,6 +67,8 @@ describe('parsing the command line', () => {
       dryRun: false,
     });
     expect(parse('doctor').invocation).toEqual({ command: 'doctor' });
+    expect(parse('serve', '--open-none').invocation).toEqual({ command: 'serve', port: 0 });
+    expect(parse('serve', '--port', '8470').invocation).toEqual({ command: 'serve', port: 8470 });
     expect(parse('schema', 'recipe').invocation).toEqual({ command: 'schema', kind: 'recipe' });
   });
 
@@ -168,7 +170,9 @@ describe('parsing the command line', () => {
     [['frobnicate'], 'USAGE_UNKNOWN_COMMAND', '"frobnicate" is not a command.', 'lathe --help'],
     [['compres', 'm'], 'USAGE_UNKNOWN_COMMAND', '"compres"', 'Write compress'],
     [['help', 'frobnicate'], 'USAGE_UNKNOWN_COMMAND', '"frobnicate"', 'lathe --help'],
-    [['serve', 'm'], 'USAGE_UNKNOWN_COMMAND', '"serve" is not in this release', 'lathe --help'],
+    [['serve', '--port', '0'], 'USAGE_INVALID_ARGUMENT', '"0" is not a port for --port', '1 to 65535'],
+    [['serve', '--port', '65536'], 'USAGE_INVALID_ARGUMENT', '"65536" is not a port', '1 to 65535'],
+    [['serve', '--dry-run'], 'USAGE_INVALID_ARGUMENT', '--dry-run means nothing to "lathe serve"', 'Leave it away'],
     [['inspect'], 'USAGE_INVALID_ARGUMENT', 'MODEL is missing', 'lathe inspect --help'],
     [['inspect', 'a', 'b'], 'USAGE_INVALID_ARGUMENT', 'Expected 1 argument but got 2', 'lathe inspect --help'],
     [['inspect', ''], 'USAGE_INVALID_ARGUMENT', 'MODEL is empty', 'Write a path'],

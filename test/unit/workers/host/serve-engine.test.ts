@@ -134,6 +134,7 @@ describe('an engine behind a channel', () => {
     await turn();
     expect(await server.close()).toMatchObject([{ code: 'JOB_INTERRUPTED' }]);
     expect(await Promise.all(codes)).toEqual(['JOB_INTERRUPTED', 'JOB_CANCELLED']);
+    await expect(remote.call('doctor', {})).rejects.toMatchObject({ code: 'ENGINE_GONE', retryable: true });
   });
 
   it('stops a call that is no job when its driver leaves: nobody else would hear of it', async () => {
