@@ -92,6 +92,7 @@ function QueueItem({ job, jobs, isSelected, onSelect }: QueueItemProps) {
           Details
         </button>
       </span>
+      {job.error !== null && job.status === 'failed' && <p className="bad small queue-fault">{job.error.what}</p>}
     </li>
   );
 }
@@ -160,12 +161,12 @@ function RunRow({ run, isSelected, onSelect }: RunRowProps) {
   return (
     <tr aria-selected={isSelected} onClick={() => onSelect(runId)}>
       <td className="nowrap">{new Date(startedAt).toLocaleString()}</td>
-      <td>
-        <bdi>
+      <td className="ellipsis run-name">
+        <bdi title={model}>
           {command} {baseName(model)}
         </bdi>
       </td>
-      <td>{output !== null && <bdi title={output}>{baseName(output)}</bdi>}</td>
+      <td className="ellipsis run-name">{output !== null && <bdi title={output}>{baseName(output)}</bdi>}</td>
       <td className={STATE_CLASSES[state]}>{state}</td>
       <td className="figure">{seconds === null ? '' : formatSeconds(seconds)}</td>
       <td className="ellipsis come-to" title={error?.what}>
