@@ -27,8 +27,16 @@ const GAP = 10;
 /** Rings around the point, in pixels; the first needs no leader. */
 const DISTANCES = [0, 14, 28, 44, 64, 88];
 
-/** In the order of the requests: the first ones get the better places. Null where nothing within `bounds` is free. */
-export function placeLabels(requests: readonly LabelRequest[], bounds: Box): (PlacedLabel | null)[] {
+/**
+ * In the order of the requests: the first ones get the better places. Null where nothing within `bounds` is free.
+ *
+ * @param obstacles what else no label may cover, such as the pieces of a line
+ */
+export function placeLabels(
+  requests: readonly LabelRequest[],
+  bounds: Box,
+  obstacles: readonly Box[] = [],
+): (PlacedLabel | null)[] {
   const points = requests.map(({ x, y }) => around(x, y, POINT_RADIUS));
   const taken: Box[] = [];
   return requests.map(({ x, y, width }, index) => {
@@ -39,6 +47,7 @@ export function placeLabels(requests: readonly LabelRequest[], bounds: Box): (Pl
         const isFree =
           isWithin(box, bounds) &&
           !taken.some((other) => overlaps(box, other)) &&
+          !obstacles.some((other) => overlaps(box, other)) &&
           !points.some((point, other) => other !== index && overlaps(box, point));
         if (!isFree) continue;
         taken.push(box);

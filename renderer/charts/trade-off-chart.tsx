@@ -5,7 +5,7 @@ import { useSize } from '../parts/use-size.ts';
 import { linearTicks, logTicks, makeScale } from './axis-ticks.ts';
 import { MARK_PATHS, METHOD_NAMES, type MethodKind } from './method-marks.ts';
 import { paretoFront } from './pareto-front.ts';
-import { placeLabels } from './place-labels.ts';
+import { placeLabels, type Box } from './place-labels.ts';
 
 const HEIGHT = 420;
 const MARGIN = { top: 16, right: 24, bottom: 48, left: 72 };
@@ -242,17 +242,28 @@ function layOut(points: readonly ComparedPoint[], axes: ChartAxes, width: number
   };
 }
 
-function labelsOf({ marks, plot }: ReturnType<typeof layOut>) {
+function labelsOf({ marks, front, plot }: ReturnType<typeof layOut>) {
   // Those on the frontier get the better places.
   const order = [...marks].sort((a, b) => Number(b.isOnFront) - Number(a.isOnFront));
   const widths = order.map(({ point }) => point.label.length * LETTER_PIXELS + 4);
   const placed = placeLabels(
     order.map(({ left, top }, index) => ({ x: left, y: top, width: widths[index] ?? 0 })),
     plot,
+    linePieces(front, plot.right),
   );
   return order.map((mark, index) => {
     const label = placed[index] ?? null;
     return { mark, label: label && { ...label, width: widths[index] ?? 0 } };
+  });
+}
+
+/** The stepped line as thin boxes, so that labels keep off it. */
+function linePieces(front: readonly Mark[], right: number): Box[] {
+  return front.flatMap(({ left, top }, index) => {
+    const next = front[index + 1];
+    const end = next?.left ?? right;
+    const across = { left, right: end, top: top - 1, bottom: top + 1 };
+    return next ? [across, { left: end - 1, right: end + 1, top, bottom: next.top }] : [across];
   });
 }
 

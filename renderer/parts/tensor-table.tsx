@@ -7,6 +7,7 @@ import { scrollToRow, visibleRows } from '../model/visible-rows.ts';
 import { useSize } from './use-size.ts';
 
 const ROW_PIXELS = 26;
+const HEAD_PIXELS = 30;
 
 interface TensorTableProps {
   tensors: readonly InspectedTensor[];
@@ -49,11 +50,14 @@ export function TensorTable(props: TensorTableProps): JSX.Element {
     const to = Math.max(0, Math.min(tensors.length - 1, row));
     setActive(to);
     if (body.current) {
-      body.current.scrollTop = scrollToRow(to, ROW_PIXELS, body.current.scrollTop, body.current.clientHeight);
+      const viewPixels = body.current.clientHeight - HEAD_PIXELS;
+      body.current.scrollTop = scrollToRow(to, ROW_PIXELS, body.current.scrollTop, viewPixels);
     }
     if (selected !== null) onSelect(tensors[to] ?? null);
   }
   function onKey(event: KeyboardEvent) {
+    // The heads are buttons of their own.
+    if (event.target !== event.currentTarget) return;
     const page = Math.max(1, Math.floor(height / ROW_PIXELS) - 1);
     const steps: Readonly<Record<string, number>> = {
       ArrowDown: active + 1,
@@ -70,37 +74,34 @@ export function TensorTable(props: TensorTableProps): JSX.Element {
     event.preventDefault();
   }
   return (
-    <div
-      className={hasStatistics ? 'grid-table fills with-statistics' : 'grid-table fills'}
-      role="grid"
-      aria-label="Tensors"
-      aria-rowcount={tensors.length + 1}
-      aria-colcount={columns.length}
-      tabIndex={0}
-      onKeyDown={onKey}
-      aria-activedescendant={tensors.length === 0 ? undefined : `tensor-row-${active}`}
-    >
-      <div className="grid-row grid-head" role="row" aria-rowindex={1}>
-        {columns.map((column) => (
-          <div
-            key={column}
-            role="columnheader"
-            className={column === 'name' || column === 'dtype' ? undefined : 'figure'}
-            aria-sort={sort.column !== column ? 'none' : sort.isDescending ? 'descending' : 'ascending'}
-          >
-            <button type="button" className="plain" tabIndex={-1} onClick={() => onSort(column)}>
-              {HEADS[column]}
-              <span aria-hidden="true">{sort.column !== column ? '' : sort.isDescending ? ' ↓' : ' ↑'}</span>
-            </button>
-          </div>
-        ))}
-      </div>
+    <div className={hasStatistics ? 'grid-table fills with-statistics' : 'grid-table fills'}>
       <div
         ref={body}
         className="grid-body"
-        role="rowgroup"
+        role="grid"
+        aria-label="Tensors"
+        aria-rowcount={tensors.length + 1}
+        aria-colcount={columns.length}
+        tabIndex={0}
+        onKeyDown={onKey}
         onScroll={({ currentTarget }) => setScrollTop(currentTarget.scrollTop)}
+        aria-activedescendant={tensors.length === 0 ? undefined : `tensor-row-${active}`}
       >
+        <div className="grid-row grid-head" role="row" aria-rowindex={1}>
+          {columns.map((column) => (
+            <div
+              key={column}
+              role="columnheader"
+              className={column === 'name' || column === 'dtype' ? undefined : 'figure'}
+              aria-sort={sort.column !== column ? 'none' : sort.isDescending ? 'descending' : 'ascending'}
+            >
+              <button type="button" className="plain" onClick={() => onSort(column)}>
+                {HEADS[column]}
+                <span aria-hidden="true">{sort.column !== column ? '' : sort.isDescending ? ' ↓' : ' ↑'}</span>
+              </button>
+            </div>
+          ))}
+        </div>
         {tensors.length === 0 && <p className="quiet empty">No tensor matches.</p>}
         <div className="grid-space" role="presentation" style={{ height: tensors.length * ROW_PIXELS }}>
           {tensors.slice(first, last).map((tensor, offset) => {

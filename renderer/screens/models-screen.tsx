@@ -95,13 +95,7 @@ function Recent({ onOpen }: { onOpen: (path: string) => void }) {
       <ul className="file-list">
         {models?.map(({ path, isMissing }) => (
           <li key={path}>
-            <button
-              type="button"
-              className="plain grow recent"
-              disabled={isMissing}
-              onClick={() => onOpen(path)}
-              aria-label={`Open ${baseName(path)}`}
-            >
+            <button type="button" className="plain grow recent" disabled={isMissing} onClick={() => onOpen(path)}>
               <bdi>{baseName(path)}</bdi>
               {isMissing && <span className="warn">missing</span>}
               <bdi className="quiet small mono ellipsis">{path}</bdi>

@@ -22,10 +22,18 @@ export function RunsScreen(): JSX.Element {
   useRunsKeptUp();
   const jobs = useWorkbench((state) => state.jobs);
   const [selected, setSelected] = useState<Selected>(null);
+  const ended = jobs.filter(({ status }) => isOver(status));
   return (
     <Workspace inspected={useInspected(selected, () => setSelected(null))}>
       <section className="panel" aria-label="Queue">
-        <h3>Queue</h3>
+        <div className="row spread">
+          <h3>Queue</h3>
+          {ended.length > 0 && (
+            <button type="button" onClick={() => ended.forEach(({ id }) => removeJob(id))}>
+              Clear those that ended
+            </button>
+          )}
+        </div>
         {jobs.length === 0 && (
           <p className="quiet">Nothing runs. Recipes and exports that you start line up here, one after the other.</p>
         )}
@@ -47,6 +55,11 @@ export function RunsScreen(): JSX.Element {
       />
     </Workspace>
   );
+}
+
+/** From the list only: what the job has made stays. */
+function removeJob(job: string): void {
+  ask('jobs.remove', { job }).catch(() => undefined);
 }
 
 interface QueueItemProps {
