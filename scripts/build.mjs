@@ -41,7 +41,7 @@ const ENGINE_ENTRY = 'workers/engine/index.ts';
 const WORKER_ENTRY = 'workers/inference/inference-worker.ts';
 const HOST_ENTRY = 'workers/host/engine-host.ts';
 const RENDERER_ENTRY = 'renderer/main.tsx';
-const RENDERER_PAGE = 'renderer/index.html';
+const RENDERER_FILES = ['renderer/lathe.svg', 'renderer/index.html'];
 
 /** The window is read from the disk or over the loopback address; this is for those who wait on a slow disk. */
 const MAX_RENDERER_GZIP_BYTES = 1536 * 1024;
@@ -219,8 +219,10 @@ async function buildRenderer(esbuild) {
     write: false,
     logLevel: 'warning',
   });
-  const page = { path: inRepository('dist/renderer/index.html'), contents: readFileSync(inRepository(RENDERER_PAGE)) };
-  writeBundle([...outputFiles, page], inRepository('dist/renderer'), 'index.html');
+  const copied = RENDERER_FILES.map((file) => {
+    return { path: inRepository(`dist/${file}`), contents: readFileSync(inRepository(file)) };
+  });
+  writeBundle([...outputFiles, ...copied], inRepository('dist/renderer'), 'index.html');
   const packed = outputFiles.reduce((sum, { contents }) => sum + gzipSync(contents).length, 0);
   console.log(
     `build: dist/renderer/app.js (${formatBytes(packed)} packed, ${formatDuration(performance.now() - startedAt)})`,

@@ -63,7 +63,7 @@ export class EngineLink {
     if (!this.#isWelcome) await new Promise<void>((resolve) => this.#waiting.push(resolve));
     const id = ++this.#lastCall;
     return new Promise((resolve, reject) => {
-      this.#calls.set(id, { ...options, resolve: resolve as (value: unknown) => void, reject });
+      this.#calls.set(id, { ...options, resolve, reject });
       this.#transport?.send({ type: 'call', id, method, params });
     });
   }

@@ -48,8 +48,8 @@ function writeMap(map: Readonly<Record<string, Plain>>, indent: number): string 
     .map(([key, value]) => {
       const name = writeKey(key);
       if (isLong(value)) {
-        if (Array.isArray(value)) {
-          const items = (value as readonly Plain[]).map((item) => `${pad}  - ${writeItem(item, indent + 4)}`);
+        if (isList(value)) {
+          const items = value.map((item) => `${pad}  - ${writeItem(item, indent + 4)}`);
           return `${pad}${name}:\n${items.join('')}`;
         }
         return `${pad}${name}:\n${writeMap(value as Record<string, Plain>, indent + 2)}`;
@@ -65,19 +65,23 @@ function writeItem(value: Plain, indent: number): string {
   return `${writeFlow(value)}\n`;
 }
 
+function isList(value: Plain): value is readonly Plain[] {
+  return Array.isArray(value);
+}
+
 function isRecord(value: Plain): value is { readonly [key: string]: Plain } {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
+  return typeof value === 'object' && value !== null && !isList(value);
 }
 
 /** Whether it goes over several lines. */
 function isLong(value: Plain): boolean {
-  if (Array.isArray(value)) return value.some((item) => isRecord(item as Plain));
+  if (isList(value)) return value.some((item) => isRecord(item));
   if (!isRecord(value)) return false;
   return 'step' in value || writeFlow(value).length > 80;
 }
 
 function writeFlow(value: Plain): string {
-  if (Array.isArray(value)) return `[${value.map((item) => writeFlow(item as Plain)).join(', ')}]`;
+  if (isList(value)) return `[${value.map((item) => writeFlow(item)).join(', ')}]`;
   if (isRecord(value)) {
     const entries = Object.entries(value).filter(([, entry]) => entry !== undefined);
     return entries.length === 0 ? '{}' : `{ ${entries.map(([k, v]) => `${writeKey(k)}: ${writeFlow(v)}`).join(', ')} }`;

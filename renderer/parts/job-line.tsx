@@ -39,7 +39,7 @@ export function JobLine({ job }: { job: QueuedJob }): JSX.Element {
         <bdi>{job.label}</bdi>
       </span>
       <span className="job-stage ellipsis quiet">
-        {isRunning ? `${stage}${detail === null ? '' : ` ${detail}`}` : job.status}
+        {isRunning && stage !== '' ? `${stage}${detail === null ? '' : ` ${detail}`}` : job.status}
       </span>
       <progress value={isOver ? 1 : (fraction ?? 0)} max={1} aria-label={`Progress of ${job.label}`} />
       <span className="figure job-percent">{fraction === null ? '' : percent(fraction, 0)}</span>

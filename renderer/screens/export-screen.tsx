@@ -21,7 +21,7 @@ export function ExportScreen(): JSX.Element {
 }
 
 function ExportForm({ model }: { model: string }) {
-  const sample = useWorkbench((state) => state.sample);
+  const sampleText = useWorkbench((state) => state.sample?.calibrationText ?? null);
   const exported = useWorkbench((state) => state.asked);
   const [type, setType] = useState<GgufMix>('Q4_K_M');
   const [method, setMethod] = useState<'rtn' | 'gptq'>('rtn');
@@ -96,8 +96,8 @@ function ExportForm({ model }: { model: string }) {
           wants="file"
           hint="With a text, columns are weighted by what the model's maps are given."
         />
-        {text === '' && sample?.calibrationText != null && (
-          <button type="button" onClick={() => setText(sample.calibrationText ?? '')}>
+        {text === '' && sampleText !== null && (
+          <button type="button" onClick={() => setText(sampleText)}>
             Use the sample text
           </button>
         )}

@@ -1,4 +1,4 @@
-import { useEffect, useMemo, useState, type JSX } from 'react';
+import { useEffect, useMemo, useRef, useState, type JSX } from 'react';
 import type { QuantizedFormat } from '../../core/contract/quantized-formats.ts';
 import { serializeError, type SerializedError } from '../../core/errors.ts';
 import { baseName } from '../model/compare-points.ts';
@@ -125,7 +125,7 @@ function RunPanel({ model }: { model: string }) {
   }, []);
   const output = typed ?? (home === null ? '' : defaultOutput(home, model, recipe));
   function run() {
-    if (recipe === null) return;
+    if (recipe === null || output === '' || wouldFail) return;
     const label = `${recipe.name ?? baseName(output)} · ${baseName(model)}`;
     enqueueAndForget('compress', {
       model,
@@ -138,8 +138,19 @@ function RunPanel({ model }: { model: string }) {
     });
     goTo('Runs');
   }
+  const latestRun = useRef(run);
+  useEffect(() => {
+    latestRun.current = run;
+  });
+  useEffect(() => {
+    function onKey(event: KeyboardEvent) {
+      if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) latestRun.current();
+    }
+    window.addEventListener('keydown', onKey);
+    return () => window.removeEventListener('keydown', onKey);
+  }, []);
   return (
-    <section className="panel run-panel" aria-label="Run">
+    <section className="panel run-panel" aria-label="Run the recipe">
       {error !== null && <ErrorPanel error={error} />}
       <PathField label="Output folder" value={output} onChange={setTyped} wants="folder" />
       <div className="row">

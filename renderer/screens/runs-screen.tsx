@@ -1,10 +1,15 @@
 import { useEffect, useState, type JSX } from 'react';
 import type { QueuedJob } from '../../core/contract/engine-protocol.ts';
+import type { Recipe } from '../../core/contract/recipe.ts';
+import type { CompressResult } from '../../core/contract/results.ts';
 import type { RunDetails, RunSummary } from '../../core/contract/runs-result.ts';
 import { serializeError, type SerializedError } from '../../core/errors.ts';
 import { formatBytes, formatCount, formatSeconds } from '../../core/units.ts';
 import { baseName } from '../model/compare-points.ts';
-import { significant } from '../model/figures.ts';
+import { percent, significant } from '../model/figures.ts';
+import { recipeOfRun } from '../model/recipe-of-run.ts';
+import { writeRecipe } from '../model/write-recipe.ts';
+import { replaceRecipe } from '../state/recipe-store.ts';
 import { describeFigures } from '../model/run-figures-text.ts';
 import { ErrorPanel } from '../parts/error-panel.tsx';
 import { Facts } from '../parts/facts.tsx';
@@ -13,7 +18,7 @@ import { JobLine } from '../parts/job-line.tsx';
 import { Workspace, type Inspected } from '../parts/workspace.tsx';
 import { isOver, NO_PROGRESS } from '../state/live-jobs.ts';
 import { showRun, usePastRuns, useRunsKeptUp } from '../state/past-runs.ts';
-import { ask, enqueueAndForget, useWorkbench } from '../state/workbench-store.ts';
+import { ask, enqueueAndForget, goTo, useWorkbench, type AskedJob } from '../state/workbench-store.ts';
 
 type Selected = { job: string } | { run: string } | null;
 
@@ -217,6 +222,21 @@ function ResumeButton({ run: { runId, command, model, output } }: { run: RunSumm
   );
 }
 
+/** The same once more into the same place, which it replaces only once the new output is verified. */
+function runAgain({ model, output, options }: RunDetails, recipe: Recipe): void {
+  if (output === null) return;
+  const folder = options?.['recipeFolder'];
+  enqueueAndForget('compress', {
+    model,
+    output,
+    recipe,
+    recipeFolder: typeof folder === 'string' ? folder : '/',
+    resume: false,
+    force: true,
+    queue: { label: `${recipe.name ?? baseName(output)} · ${baseName(model)}` },
+  });
+}
+
 /** What the inspector says of the selected job or run. */
 function useInspected(selected: Selected, onClose: () => void): Inspected | null {
   const jobs = useWorkbench((state) => state.jobs);
@@ -231,6 +251,7 @@ function JobFacts({ job }: { job: QueuedJob }) {
   const asked = useWorkbench((state) => state.asked[job.id]);
   const { warnings, stage } = useWorkbench((state) => state.progress[job.id]) ?? NO_PROGRESS;
   const params = asked?.params;
+  const result = compressResultOf(asked);
   return (
     <>
       <Facts
@@ -250,12 +271,51 @@ function JobFacts({ job }: { job: QueuedJob }) {
           )}
         </ErrorPanel>
       )}
+      {result !== null && <CompressFacts result={result} />}
       {warnings.map((warning) => (
         <p key={warning} className="warn">
           {warning}
         </p>
       ))}
       {job.status === 'cancelled' && <p className="quiet">What had been finished is kept; Resume goes on with it.</p>}
+    </>
+  );
+}
+
+/** What a compression came to; null of other jobs, and before its end. */
+function compressResultOf(asked: AskedJob | undefined): CompressResult | null {
+  if (asked?.method !== 'compress') return null;
+  return asked.result as CompressResult | null;
+}
+
+function CompressFacts({ result }: { result: CompressResult }) {
+  const { storedBytes, bitsPerWeight, metrics = [], notes, error, overlap } = result;
+  return (
+    <>
+      <Facts
+        facts={[
+          ['stored', formatBytes(storedBytes), `${formatCount(storedBytes)} bytes`],
+          ['bits a weight', significant(bitsPerWeight), String(bitsPerWeight)],
+          ...metrics.flatMap(({ text, klDivergence, perplexity, top1Agreement }) => {
+            const spread =
+              klDivergence.standardError === null ? '' : ` ± ${significant(klDivergence.standardError, 2)}`;
+            return [
+              ['measured on', baseName(text), text] as const,
+              ['mean KL, nats', `${significant(klDivergence.mean)}${spread}`, String(klDivergence.mean)] as const,
+              ['KL of the worst 1 %', significant(klDivergence.p99), String(klDivergence.p99)] as const,
+              ['perplexity', significant(perplexity, 5), String(perplexity)] as const,
+              ['same top token', percent(top1Agreement, 2), String(top1Agreement)] as const,
+            ];
+          }),
+        ]}
+      />
+      {error !== undefined && <ErrorPanel error={error} />}
+      {overlap === true && <p className="warn">A text that was measured shares paragraphs with the calibration.</p>}
+      {notes.map((note) => (
+        <p key={note} className="quiet small">
+          {note}
+        </p>
+      ))}
     </>
   );
 }
@@ -270,6 +330,7 @@ function RunFacts({ id }: { id: string }) {
   if (error !== null) return <ErrorPanel error={error} />;
   if (run === null) return <p className="quiet">Reading the journal…</p>;
   const { figures, items, itemsDone } = run;
+  const recipe = recipeOfRun(run.options?.['recipe']);
   const size = (bytes: number | undefined, name: string) =>
     bytes === undefined ? null : ([name, formatBytes(bytes), `${formatCount(bytes)} bytes`] as const);
   return (
@@ -313,6 +374,22 @@ function RunFacts({ id }: { id: string }) {
         <ErrorPanel error={{ ...run.error, where: { ...run.error.where } } as SerializedError}>
           {run.resumable && <ResumeButton run={{ ...run, error: null }} />}
         </ErrorPanel>
+      )}
+      {recipe !== null && run.state !== 'running' && (
+        <p className="row">
+          <button type="button" onClick={() => runAgain(run, recipe)}>
+            <Icon name="retry" /> {run.state === 'failed' ? 'Retry' : 'Run again'}
+          </button>
+          <button
+            type="button"
+            onClick={() => {
+              replaceRecipe(writeRecipe(recipe));
+              goTo('Recipe');
+            }}
+          >
+            Edit its recipe
+          </button>
+        </p>
       )}
       <details>
         <summary>Where it is kept</summary>

@@ -4,7 +4,7 @@ import { serializeError, type SerializedError } from '../../core/errors.ts';
 import { formatBytes, formatCount, parseBytes } from '../../core/units.ts';
 import type { CacheFigures } from '../link/engine-call-types.ts';
 import { ErrorPanel } from '../parts/error-panel.tsx';
-import { Facts } from '../parts/facts.tsx';
+import { Facts, type Fact } from '../parts/facts.tsx';
 import { NumberField } from '../parts/number-field.tsx';
 import { Workspace } from '../parts/workspace.tsx';
 import { ask, chooseTheme, saveSettings, useWorkbench } from '../state/workbench-store.ts';
@@ -13,6 +13,16 @@ const THEMES: readonly (readonly [Theme, string])[] = [
   ['system', 'as the system'],
   ['light', 'light'],
   ['dark', 'dark'],
+];
+
+const KEYS: readonly Fact[] = [
+  ['Alt+1 … Alt+7', 'the screens, in their order'],
+  ['/', 'Inspect: filter the tensors'],
+  ['arrows, Enter', 'walk over tables, maps and charts; open what is selected'],
+  ['Space', 'Compare: put a point side by side with another'],
+  ['Ctrl+Z, Ctrl+Shift+Z', 'Recipe: undo, redo'],
+  ['Ctrl+Enter', 'Recipe: run it'],
+  ['Escape', 'close the inspector'],
 ];
 
 export function SettingsScreen(): JSX.Element {
@@ -56,6 +66,10 @@ export function SettingsScreen(): JSX.Element {
       </section>
       <CachePanel />
       <DoctorPanel />
+      <section className="panel form" aria-label="Keyboard">
+        <h3>Keyboard</h3>
+        <Facts facts={KEYS} />
+      </section>
     </Workspace>
   );
 }

@@ -3,8 +3,8 @@
  *
  * Needs Chromium: LATHE_CHROMIUM names it, or it stands where Debian puts it. Skipped where there is none.
  */
-import { existsSync, readFileSync, statSync } from 'node:fs';
-import { createRequire } from 'node:module';
+import { existsSync, statSync } from 'node:fs';
+import axe from 'axe-core';
 import { chromium, type Browser, type Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startServe, type StartedServe } from '../helpers/start-serve.ts';
@@ -13,7 +13,6 @@ const CHROMIUM = process.env['LATHE_CHROMIUM'] ?? '/usr/bin/chromium';
 const HAS_CHROMIUM = existsSync(CHROMIUM);
 if (!HAS_CHROMIUM) console.warn(`The window is not tested: there is no Chromium at "${CHROMIUM}" (LATHE_CHROMIUM).`);
 
-const AXE = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
 /** A few windows of the sample's text: enough for a figure, quick to measure. */
 const FEW_TOKENS = '2048';
 const JOB_MS = 90_000;
@@ -137,7 +136,7 @@ describe.skipIf(!HAS_CHROMIUM)('the workbench in a browser', () => {
   );
 
   it('has no serious fault of accessibility on any screen, light or dark', async () => {
-    await page.evaluate(readFileSync(AXE, 'utf8'));
+    await page.evaluate(axe.source);
     const found: string[] = [];
     for (const colorScheme of ['light', 'dark'] as const) {
       await page.emulateMedia({ colorScheme });
@@ -160,6 +159,6 @@ describe.skipIf(!HAS_CHROMIUM)('the workbench in a browser', () => {
   });
 });
 
-async function runAxe(page: Page): Promise<AxeResult> {
-  return (await page.evaluate('axe.run()')) as AxeResult;
+function runAxe(page: Page): Promise<AxeResult> {
+  return page.evaluate<AxeResult>('axe.run()');
 }
