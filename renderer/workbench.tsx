@@ -60,7 +60,14 @@ export function Workbench(): JSX.Element {
   const View = VIEWS[screen];
   return (
     <div className={isNarrow ? 'frame narrow-rail' : 'frame'}>
-      <a className="skip-link" href="#screen">
+      <a
+        className="skip-link"
+        href="#screen"
+        onClick={(event) => {
+          event.preventDefault();
+          document.getElementById('screen')?.focus();
+        }}
+      >
         Skip to the screen
       </a>
       <Rail screen={screen} isNarrow={isNarrow} onToggle={() => setNarrow(!isNarrow)} />
@@ -144,7 +151,7 @@ function LinkBanner() {
   return (
     <p className="banner" role="status">
       {link === 'lost'
-        ? 'The engine is gone. What it had finished is kept; this window connects again by itself.'
+        ? 'The engine is gone. What it had finished is kept. This window connects again by itself; if Lathe was started anew, open the address that it prints.'
         : 'Connecting to the engine…'}
     </p>
   );

@@ -35,6 +35,7 @@ export class EngineLink {
   #waiting: (() => void)[] = [];
   #transport: Transport | null = null;
   #isWelcome = false;
+  #wasOpen = false;
   #lastCall = 0;
   #retryMs = FIRST_RETRY_MS;
   #refusal: WorkbenchError | null = null;
@@ -99,7 +100,7 @@ export class EngineLink {
   }
 
   #lose(): void {
-    const wasOpen = this.#isWelcome;
+    this.#wasOpen ||= this.#isWelcome;
     this.#isWelcome = false;
     this.#transport = null;
     for (const { reject } of this.#calls.values()) reject(goneError());
@@ -108,7 +109,7 @@ export class EngineLink {
       this.#listener.onState('refused', { version: null, error: this.#refusal });
       return;
     }
-    this.#listener.onState(wasOpen ? 'lost' : 'connecting', { version: null, error: null });
+    this.#listener.onState(this.#wasOpen ? 'lost' : 'connecting', { version: null, error: null });
     setTimeout(() => this.connect(), this.#retryMs);
     this.#retryMs = Math.min(2 * this.#retryMs, LAST_RETRY_MS);
   }

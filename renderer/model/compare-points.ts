@@ -1,6 +1,7 @@
 /** Past runs as points of a chart: what a file takes, and what it costs. */
 import type { Recipe } from '../../core/contract/recipe.ts';
 import type { RunSummary } from '../../core/contract/runs-result.ts';
+import { visibleName } from './visible-name.ts';
 import { methodOf, type MethodKind } from '../charts/method-marks.ts';
 
 export interface ComparedPoint {
@@ -93,8 +94,9 @@ function labelOf({ name }: Recipe, output: string): string {
   return name ?? baseName(output);
 }
 
+/** The last part of a path, to be shown. */
 export function baseName(path: string): string {
-  return path.split(/[\\/]/).filter(Boolean).at(-1) ?? path;
+  return visibleName(path.split(/[\\/]/).filter(Boolean).at(-1) ?? path);
 }
 
 /** The protocols that there are, the one with the most points first. */

@@ -11,6 +11,10 @@ export function outputFolder(home: string, model: string): string {
   return `${home.replace(/[\\/]$/, '')}/lathe-output/${fileName(baseName(model))}`;
 }
 
+export function exportPath(folder: string, model: string, type: string): string {
+  return `${folder}/${fileName(baseName(model))}.${type}.gguf`;
+}
+
 /** Letters that every file system takes. */
 function fileName(text: string): string {
   return text.replace(/[^\w.-]+/g, '-').replace(/^[-.]+|-+$/g, '') || 'output';

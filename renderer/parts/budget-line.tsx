@@ -4,18 +4,19 @@ import { formatBytes, formatSeconds } from '../../core/units.ts';
 import { percent, significant } from '../model/figures.ts';
 import { SizeBar } from './size-bar.tsx';
 
-/** What the recipe would cost, before anything is done: estimates in italics, as ranges where they are ranges. */
-export function BudgetLine({
-  estimated,
-  isChecking,
-}: {
+interface BudgetLineProps {
   estimated: EstimateResult | null;
   isChecking: boolean;
-}): JSX.Element {
+  /** Why there is no estimate. */
+  why: string;
+}
+
+/** What the recipe would cost, before anything is done: estimates in italics, as ranges where they are ranges. */
+export function BudgetLine({ estimated, isChecking, why }: BudgetLineProps): JSX.Element {
   if (estimated === null) {
     return (
       <section className="panel budget" aria-label="Estimate">
-        <p className="quiet">{isChecking ? 'Checking the recipe…' : 'No estimate: the recipe is not complete.'}</p>
+        <p className="quiet">{isChecking ? 'Checking the recipe…' : why}</p>
       </section>
     );
   }

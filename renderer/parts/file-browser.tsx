@@ -2,6 +2,7 @@ import { useEffect, useState, type JSX } from 'react';
 import type { FolderListing, ListedEntry } from '../../core/contract/desk.ts';
 import { serializeError, type SerializedError } from '../../core/errors.ts';
 import { formatBytes } from '../../core/units.ts';
+import { visibleName } from '../model/visible-name.ts';
 import { ask } from '../state/workbench-store.ts';
 import { ErrorPanel } from './error-panel.tsx';
 import { Icon } from './icon.tsx';
@@ -69,7 +70,7 @@ export function FileBrowser({ start, wants, onChoose }: FileBrowserProps): JSX.E
                 onClick={() => (isFolder ? setPath(pathOf(entry)) : onChoose(pathOf(entry)))}
               >
                 <Icon name={isFolder ? 'folder' : 'file'} />
-                <bdi className="ellipsis">{entry.name}</bdi>
+                <bdi className="ellipsis">{visibleName(entry.name)}</bdi>
                 {!isFolder && <span className="quiet figure">{formatBytes(entry.sizeBytes)}</span>}
               </button>
               {isChoosable && isFolder && (

@@ -3,6 +3,7 @@ import type { InspectedTensor } from '../../core/contract/results.ts';
 import { formatBytes } from '../../core/units.ts';
 import { significant } from '../model/figures.ts';
 import type { TensorColumn, TensorSort } from '../model/tensor-rows.ts';
+import { visibleName } from '../model/visible-name.ts';
 import { scrollToRow, visibleRows } from '../model/visible-rows.ts';
 import { useSize } from './use-size.ts';
 
@@ -136,8 +137,8 @@ function TensorCells({ tensor, hasStatistics }: { tensor: InspectedTensor; hasSt
   const figures = hasStatistics ? [exponentEntropyBits, min, max, rms] : [];
   return (
     <>
-      <span role="gridcell" className="mono ellipsis" title={name}>
-        <bdi>{name}</bdi>
+      <span role="gridcell" className="mono ellipsis" title={visibleName(name)}>
+        <bdi>{visibleName(name)}</bdi>
       </span>
       <span role="gridcell">{dtype}</span>
       <span role="gridcell" className="figure">

@@ -5,7 +5,7 @@ import { serializeError, type SerializedError } from '../../core/errors.ts';
 import { formatBytes, formatCount, formatSeconds } from '../../core/units.ts';
 import { baseName } from '../model/compare-points.ts';
 import { significant } from '../model/figures.ts';
-import { outputFolder } from '../model/run-plan.ts';
+import { exportPath, outputFolder } from '../model/run-plan.ts';
 import { ErrorPanel } from '../parts/error-panel.tsx';
 import { Facts } from '../parts/facts.tsx';
 import { Icon } from '../parts/icon.tsx';
@@ -38,7 +38,7 @@ function ExportForm({ model }: { model: string }) {
       () => undefined,
     );
   }, [model]);
-  const output = typed ?? (folder === '' ? '' : `${folder}/${baseName(model)}.${type}.gguf`);
+  const output = typed ?? (folder === '' ? '' : exportPath(folder, model, type));
   async function run() {
     setError(null);
     setRunning(true);

@@ -13,6 +13,7 @@ import {
   type TensorColumn,
   type TensorSort,
 } from '../model/tensor-rows.ts';
+import { visibleName } from '../model/visible-name.ts';
 import { ErrorPanel } from '../parts/error-panel.tsx';
 import { Facts } from '../parts/facts.tsx';
 import { NoModel } from '../parts/no-model.tsx';
@@ -135,13 +136,13 @@ function inspectorFor(
   const number = (value: number | null | undefined, name: string) =>
     typeof value === 'number' ? ([name, significant(value), String(value)] as const) : null;
   return {
-    title: tensor.name,
+    title: visibleName(tensor.name),
     onClose,
     content: (
       <>
         <Facts
           facts={[
-            tensor.canonicalName === tensor.name ? null : ['canonical name', tensor.canonicalName],
+            tensor.canonicalName === tensor.name ? null : ['canonical name', visibleName(tensor.canonicalName)],
             ['type', tensor.dtype],
             ['stored as', tensor.method],
             ['shape', tensor.shape.length === 0 ? 'scalar' : tensor.shape.join(' × ')],

@@ -63,7 +63,15 @@ function RecipeDesk({ model }: { model: string }) {
             }
       }
     >
-      <BudgetLine estimated={estimated} isChecking={isChecking} />
+      <BudgetLine
+        estimated={estimated}
+        isChecking={isChecking}
+        why={
+          planError === null
+            ? 'No estimate: the text is no recipe yet.'
+            : 'No estimate: model and recipe do not go together.'
+        }
+      />
       <div className="recipe-columns">
         <PresetList model={model} />
         <div className="stack">
@@ -111,7 +119,7 @@ function RecipeDesk({ model }: { model: string }) {
 /** Where the output goes, and the button that begins. */
 function RunPanel({ model }: { model: string }) {
   const recipe = useRecipe((state) => state.recipe);
-  const wouldFail = useRecipe((state) => state.estimated?.wouldFail ?? false);
+  const wouldFail = useRecipe(({ estimated, planError }) => planError !== null || estimated?.wouldFail === true);
   const [home, setHome] = useState<string | null>(null);
   const [typed, setTyped] = useState<string | null>(null);
   const [isForced, setForced] = useState(false);

@@ -178,7 +178,9 @@ function RunRow({ run, isSelected, onSelect }: RunRowProps) {
   const { runId, command, model, output, state, resumable, startedAt, seconds, figures, error } = run;
   return (
     <tr aria-selected={isSelected} onClick={() => onSelect(runId)}>
-      <td className="nowrap">{new Date(startedAt).toLocaleString()}</td>
+      <td className="nowrap" title={new Date(startedAt).toLocaleString()}>
+        {new Date(startedAt).toLocaleString(undefined, { dateStyle: 'short', timeStyle: 'short' })}
+      </td>
       <td className="ellipsis run-name">
         <bdi title={model}>
           {command} {baseName(model)}
@@ -186,7 +188,7 @@ function RunRow({ run, isSelected, onSelect }: RunRowProps) {
       </td>
       <td className="ellipsis run-name">{output !== null && <bdi title={output}>{baseName(output)}</bdi>}</td>
       <td className={STATE_CLASSES[state]}>{state}</td>
-      <td className="figure">{seconds === null ? '' : formatSeconds(seconds)}</td>
+      <td className="figure nowrap">{seconds === null ? '' : formatSeconds(seconds)}</td>
       <td className="ellipsis come-to" title={error?.what}>
         {error === null ? describeFigures(figures) : error.what}
       </td>

@@ -90,6 +90,7 @@ async function greet(): Promise<void> {
     keep(ask('sample', {}), (sample) => set({ sample })),
     keep(ask('settings.get', {}), (settings) => set({ settings })),
     keep(ask('doctor', {}), (machine) => set({ machine })),
+    keep(reopenModel(), () => undefined),
   ]);
 }
 
@@ -140,8 +141,44 @@ export function enqueueAndForget(...call: Parameters<typeof enqueue>): void {
   enqueue(...call).catch(() => undefined);
 }
 
+/** Each screen is an address, so that the browser's own ways back and forth work. */
 export function goTo(screen: Screen): void {
   set({ screen });
+  const hash = `#/${screen}`;
+  if (window.location.hash !== hash) window.location.hash = hash;
+}
+
+function screenOfAddress(): Screen | null {
+  const name = window.location.hash.replace(/^#\//, '');
+  return SCREENS.find((screen) => screen === name) ?? null;
+}
+
+export function followAddress(): void {
+  const screen = screenOfAddress();
+  if (screen !== null) set({ screen });
+}
+
+const MODEL_KEY = 'lathe.model';
+
+function rememberModel(path: string): void {
+  try {
+    sessionStorage.setItem(MODEL_KEY, path);
+  } catch {
+    // It only has to be opened again after the page was loaded anew.
+  }
+}
+
+/** After a page was loaded anew: the model that was open in it. */
+async function reopenModel(): Promise<void> {
+  let path: string | null = null;
+  try {
+    path = sessionStorage.getItem(MODEL_KEY);
+  } catch {
+    return;
+  }
+  if (path === null || get().model !== null) return;
+  const inspected = await ask('models.open', { path });
+  if (get().model === null) set({ model: { path, inspected, isReading: false, error: null } });
 }
 
 /** Opens a model and looks at it; a model that cannot be opened leaves the one before in its place. */
@@ -150,7 +187,9 @@ export async function openModel(path: string): Promise<void> {
   set({ model: { path, inspected: null, isReading: true, error: null } });
   try {
     const inspected = await ask('models.open', { path });
-    set({ model: { path, inspected, isReading: false, error: null }, screen: 'Inspect' });
+    set({ model: { path, inspected, isReading: false, error: null } });
+    rememberModel(path);
+    goTo('Inspect');
   } catch (error) {
     set({ model: before });
     throw error;
