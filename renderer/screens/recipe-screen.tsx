@@ -16,6 +16,7 @@ import { PresetList } from '../parts/preset-list.tsx';
 import { RecipeEditor } from '../parts/recipe-editor.tsx';
 import { RecipeForm } from '../parts/recipe-form.tsx';
 import { RuleInspector } from '../parts/rule-inspector.tsx';
+import { saveFile } from '../parts/save-file.ts';
 import { Workspace } from '../parts/workspace.tsx';
 import { checkRecipe, editRecipe, redoRecipe, undoRecipe, useRecipe } from '../state/recipe-store.ts';
 import { ask, enqueueAndForget, goTo, useWorkbench } from '../state/workbench-store.ts';
@@ -174,14 +175,19 @@ function RunPanel({ model }: { model: string }) {
           <input type="checkbox" checked={isForced} onChange={({ target }) => setForced(target.checked)} />
           Replace what is there, once the new output is verified
         </label>
-        <button
-          type="button"
-          onClick={() => void copyText(commandLine(model, output, isForced)).then(setCopied)}
-          title="The recipe's text saved as recipe.yaml gives the same bytes in a terminal"
-        >
+        <button type="button" onClick={() => void copyText(commandLine(model, output, isForced)).then(setCopied)}>
           <Icon name="copy" /> {isCopied ? 'Copied' : 'Copy as command line'}
         </button>
+        <button
+          type="button"
+          onClick={() => saveFile('recipe.yaml', new Blob([useRecipe.getState().text.present], { type: 'text/yaml' }))}
+        >
+          Save recipe.yaml
+        </button>
       </div>
+      <p className="quiet small">
+        The same in a terminal, with the text above as recipe.yaml; it gives the same bytes:
+      </p>
       <p className="mono quiet wrap">{commandLine(model, output, isForced)}</p>
     </section>
   );
