@@ -104,7 +104,7 @@ export function parseCommandLine(argv: readonly string[], version: string, helpC
 /** Of `export`, as commander gives them. */
 interface ExportFlags extends CalibrationFlags {
   output: string;
-  type: GgufMix;
+  type?: GgufMix;
   method?: 'rtn' | 'gptq';
   imatrix?: string;
   tokenizer: boolean;
@@ -227,9 +227,13 @@ function defineCommands(program: Command, onParsed: (invocation: Invocation) => 
     program
       .command('export')
       .description('write a model in the format of another program, and verify it by reading it back')
-      .argument('<model>', 'model folder, safetensors file or shard index')
+      .argument('<model>', 'model folder, safetensors file or shard index, or a folder that a recipe has quantized')
       .requiredOption('--to <format>', 'gguf', (text) => parseChoice(text, '--to', ['gguf']))
-      .requiredOption('--type <type>', `what the weights become: ${GGUF_MIXES.join(', ')}`, parseMix)
+      .option(
+        '--type <type>',
+        `what the weights become: ${GGUF_MIXES.join(', ')}; left away for a folder that a recipe has quantized`,
+        parseMix,
+      )
       .requiredOption('-o, --output <file>', 'the file to write'),
   )
     .option(
@@ -241,7 +245,13 @@ function defineCommands(program: Command, onParsed: (invocation: Invocation) => 
     .option('--no-tokenizer', 'leave the tokenizer away, where GGUF cannot hold it')
     .action((model: string, options: ExportFlags) => {
       const calibration = chooseCalibration(options);
-      const { method = 'rtn' } = options;
+      const { method = 'rtn', type } = options;
+      if (
+        type === undefined &&
+        (calibration !== null || options.imatrix !== undefined || options.method !== undefined)
+      ) {
+        throw invalidArgument('Nothing is quantized without --type.', 'Add --type, or leave the other flags away.');
+      }
       if (method === 'gptq' && calibration === null) {
         throw invalidArgument('--method gptq needs a calibration text.', 'Add --text FILE.');
       }
@@ -253,7 +263,7 @@ function defineCommands(program: Command, onParsed: (invocation: Invocation) => 
         command: 'export',
         model: checkModel(model),
         output: checkGgufPath(options.output),
-        type: options.type,
+        type: options.type ?? null,
         calibration,
         imatrix,
         method,

@@ -61,7 +61,8 @@ export interface ExportInvocation {
   command: 'export';
   model: string;
   output: string;
-  type: GgufMix;
+  /** Null: as a recipe has quantized it. */
+  type: GgufMix | null;
   /** Null: without. */
   calibration: CalibrationChoice | null;
   /** In its place; null: none. */

@@ -31,12 +31,16 @@ const TEXT = 'examples/texts/docs.test.txt';
 /** A few seconds' worth. */
 const TEXT_LIMITS = ['--context', '256', '--limit-tokens', '4096'];
 
-/** Lossy: 8 and 4 bits in the format that llama.cpp runs; with error feedback from what the model's maps are given. */
-const CALIBRATION = ['--method', 'gptq', '--text', 'examples/texts/docs.calibration.txt'];
-const GGUF_FILES = [
-  { title: 'GGUF Q8_0', type: 'Q8_0', file: 'Q8_0.gguf', more: [] },
-  { title: 'GGUF Q4_K_M', type: 'Q4_K_M', file: 'Q4_K_M.gguf', more: [] },
-  { title: 'Q4_K_M by GPTQ', type: 'Q4_K_M', file: 'Q4_K_M-gptq.gguf', more: CALIBRATION },
+/**
+ * Lossy: 8 and 4 bits in the format that llama.cpp runs; with error feedback from what the model's maps are given; and with
+ * types that are chosen tensor by tensor.
+ */
+const CALIBRATION = ['--calibration', 'examples/texts/docs.calibration.txt'];
+const GGUF_FOLDERS = [
+  { title: 'GGUF Q8_0', preset: 'q8_0', more: [] },
+  { title: 'GGUF Q4_K_M', preset: 'q4_k_m', more: [] },
+  { title: 'Q4_K_M by GPTQ', preset: 'q4_k_m-gptq', more: CALIBRATION },
+  { title: 'allocated', preset: 'dp-4.5', more: CALIBRATION },
 ];
 
 /** Runs one Lathe command, shows it, and returns its JSON result with the wall time of the whole process. */
@@ -129,23 +133,23 @@ async function runRecipe(work, original, sourceBytes, { title, recipe, folder })
   ];
 }
 
-/** Writes the GGUF files; each with its stored bits. */
-async function exportGguf(work) {
-  const exported = [];
-  for (const { title, type, file, more } of GGUF_FILES) {
-    const path = join(work, file);
-    const result = await lathe(work, 'export', MODEL, '--to', 'gguf', '--type', type, '-o', path, ...more);
+/** Writes the folders with GGUF files; each with its stored bits. */
+async function quantize(work) {
+  const quantized = [];
+  for (const { title, preset, more } of GGUF_FOLDERS) {
+    const path = join(work, preset);
+    const result = await lathe(work, 'compress', MODEL, '-o', path, '--preset', preset, ...more);
     if (result.verified !== true) throw new Stop(`${title}: not verified.`);
-    exported.push({ title, path, bits: result.bitsPerWeight, fileBytes: result.fileBytes });
+    quantized.push({ title, path, bits: result.bitsPerWeight });
   }
-  return exported;
+  return quantized;
 }
 
 /** What the model makes of a text, before and after: read straight from the compressed folders and the GGUF files. */
 async function compareQuality(work, sourceBits) {
   const rows = [['', 'bits/weight', 'nats per token', 'perplexity', 'KL divergence from the original']];
   const lossless = RECIPES.map(({ title, folder }) => ({ title, path: join(work, folder), bits: null }));
-  const models = [{ title: 'original', path: MODEL, bits: sourceBits }, ...lossless, ...(await exportGguf(work))];
+  const models = [{ title: 'original', path: MODEL, bits: sourceBits }, ...lossless, ...(await quantize(work))];
   let windows = 0;
   for (const { title, path, bits } of models) {
     const reference = path === MODEL ? [] : ['--reference', MODEL];

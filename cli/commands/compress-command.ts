@@ -55,9 +55,36 @@ export function summarizeCompression(result: CompressResult): string[] {
       ],
       ['Time', `${formatSeconds(seconds)} (processor ${formatSeconds(cpuSeconds)})`],
       ['Peak memory', formatBytes(result.peakRssBytes)],
+      ...costRows(result),
       ['Verified', 'every file read again, every tensor decoded and compared with the source'],
     ]),
   ];
+}
+
+/** What an allocation came to, and what the recipe's evaluation found. */
+function costRows({ quantization, metrics = [] }: CompressResult): [string, string][] {
+  const rows: [string, string][] = [];
+  const allocation = quantization?.allocation ?? null;
+  if (allocation !== null) {
+    const { averageBits, predictedKlDivergence } = allocation;
+    const predicted =
+      predictedKlDivergence === null ? '' : `, KL divergence ${predictedKlDivergence.toPrecision(3)} foreseen`;
+    rows.push(['Allocated', `${averageBits.toFixed(3)} bits per weight touched${predicted}`]);
+  }
+  for (const { text, referencePerplexity, perplexity, perplexityRatio, klDivergence, top1Agreement } of metrics) {
+    const rise = `${perplexityRatio >= 1 ? '+' : ''}${(100 * (perplexityRatio - 1)).toFixed(2)} %`;
+    const { mean, standardError } = klDivergence;
+    const spread = standardError === null ? '' : ` ± ${standardError.toPrecision(2)}`;
+    rows.push(
+      ['Measured on', escapeLine(text)],
+      ['Perplexity', `${referencePerplexity.toFixed(4)} -> ${perplexity.toFixed(4)}, ${rise}`],
+      [
+        'KL divergence',
+        `${mean.toPrecision(3)}${spread} nats a token, ${formatFraction(top1Agreement)} same first choice`,
+      ],
+    );
+  }
+  return rows;
 }
 
 function formatChange(before: number, after: number): string {

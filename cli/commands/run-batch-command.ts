@@ -56,6 +56,14 @@ export function summarizeBatch({ jobs, seconds, cpuSeconds, peakRssBytes }: Batc
   ];
 }
 
+function wouldFail(refused: readonly JobPlan[], plans: readonly JobPlan[]): JobError {
+  return new JobError({
+    code: 'BATCH_JOBS_FAILED',
+    what: `${refused.length} of the ${plans.length} jobs of the batch would fail: ${refused.map(({ name }) => name).join(', ')}.`,
+    whatToDo: 'Mend what each of them says.',
+  });
+}
+
 function failure(failed: readonly BatchedJob[], { jobs }: BatchResult): JobError {
   return new JobError({
     code: 'BATCH_JOBS_FAILED',
@@ -115,5 +123,7 @@ async function planRun(
     ];
     return [`A dry run: nothing was written to ${escapeLine(output)}.`, '', ...formatTable(columns, rows)];
   }
-  return { document: { schema: 1, name, jobs: plans }, summary, notes: [] };
+  const outcome: CommandOutcome = { document: { schema: 1, name, jobs: plans }, summary, notes: [] };
+  const refused = plans.filter(({ error }) => error !== undefined);
+  return refused.length === 0 ? outcome : { ...outcome, error: serializeError(wouldFail(refused, plans)) };
 }

@@ -10,8 +10,8 @@ export interface ExportedTensor {
   insteadOf?: string;
   storedBytes: number;
   bitsPerWeight: number;
-  /** Of the decoded weights, against the original's. */
-  maxAbsError: number;
+  /** Of the decoded weights, against the original's; not known of a file that was taken as it was. */
+  maxAbsError?: number;
   /** Root mean square of the error over that of the original's weights. */
   relativeError: number;
   /** With error feedback: what the layer's output is off by, over what rounding to nearest on the same scales gives. */
@@ -29,7 +29,7 @@ export interface ExportCalibration {
 export interface ExportResult {
   schema: 1;
   format: 'gguf';
-  /** Such as Q4_K_M. */
+  /** Such as Q4_K_M; `as quantized` of a file that was taken as it was. */
   type: string;
   method: 'rtn' | 'gptq';
   /** Null: without. */

@@ -58,6 +58,8 @@ const quantizationSchema = z.object({
 const metricsSchema = z.object({
   text: z.string(),
   sha256: sha256Schema,
+  /** Of the whole text, or as many as were kept. */
+  tokens: countSchema,
   context: countSchema,
   windows: countSchema,
   predictions: countSchema,

@@ -85,17 +85,16 @@ name: ${name}
 steps:
   - step: quantize
     method: gptq
+    include: [blocks, embeddings, head]
     allocation:
       method: dp
       ${budget}
       formats: ${ALLOCATED_FORMATS}
-overrides:
-  - { match: 'embed_tokens|lm_head', quantize: { format: q6_k } }
 `;
 }
 
 function averagePreset(bits: number): [string, string] {
-  const comment = `A GGUF file of ${bits} bits a weight over all matrices, of which embeddings and head have 6.6.`;
+  const comment = `A GGUF file of ${bits} bits a weight over all matrices.`;
   return [`dp-${bits}`, allocatedPreset(`allocated, ${bits} bits`, comment, `averageBits: ${bits}`)];
 }
 
@@ -116,6 +115,6 @@ export const PRESETS: ReadonlyMap<string, string> = new Map([
 
 /** The recipe of `--fit`: the best file of at most so many bytes. */
 export function fitRecipe(totalBytes: number): string {
-  const comment = `A GGUF file of at most ${totalBytes} bytes, embeddings and head in Q6_K.`;
+  const comment = `A GGUF file of at most ${totalBytes} bytes.`;
   return allocatedPreset(`fit in ${totalBytes} bytes`, comment, `totalBytes: ${totalBytes}`);
 }

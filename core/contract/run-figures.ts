@@ -28,7 +28,7 @@ export const runFiguresSchema = z.object({
   fileBytes: z.number().optional(),
   sourceStoredBytes: z.number().optional(),
   bitsPerWeight: z.number().optional(),
-  /** Of an evaluation. */
+  /** Of an evaluation, or of a compression whose recipe asks for one. */
   texts: z.array(evaluatedFiguresSchema).optional(),
   choices: z
     .object({ file: z.string(), questions: z.number(), accuracy: z.number(), accuracyNormalized: z.number() })

@@ -1,6 +1,6 @@
 /** Writes that a power cut cannot tear: a temporary sibling, synced, renamed, and the folder synced. */
 import { randomBytes } from 'node:crypto';
-import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { wrapFileErrors } from './file-errors.ts';
 
@@ -46,6 +46,13 @@ export async function writeFileDurably(path: string, content: string | Uint8Arra
     }
     await syncFolder(dirname(path));
   });
+}
+
+/** Whether there is a file at a path that holds exactly these bytes. */
+export async function holdsBytes(path: string, bytes: Uint8Array): Promise<boolean> {
+  const facts = await stat(path).catch(() => null);
+  if (facts?.isFile() !== true || facts.size !== bytes.length) return false;
+  return wrapFileErrors('read', path, async () => Buffer.compare(await readFile(path), bytes) === 0);
 }
 
 /**

@@ -202,8 +202,10 @@ export function openEngine({ kernelsPath, inferenceWorkerPath, home, cacheLimitB
       return batchJob(options, kernels(), compress);
     },
     exportGguf: async (options) => {
+      const { type } = options;
+      if (type === null) return (await import('../jobs/copy-gguf-job.ts')).copyGgufJob(options, kernels());
       const { exportGgufJob } = await import('../jobs/export-gguf-job.ts');
-      return withMeasuring((tools) => exportGgufJob(options, kernels(), tools.measure));
+      return withMeasuring((tools) => exportGgufJob({ ...options, type }, kernels(), tools.measure));
     },
     restore: async (options) => (await import('../jobs/restore-job.ts')).restoreJob(options, kernels(), home),
     verify: async (options) => (await import('../jobs/verify-job.ts')).verifyJob(options, kernels()),

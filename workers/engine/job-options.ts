@@ -58,7 +58,8 @@ export interface ExportGgufOptions extends JobOptions {
   model: string;
   /** The file to write. */
   output: string;
-  type: GgufMix;
+  /** Null: the types that a recipe gave the tensors of a quantized folder. */
+  type: GgufMix | null;
   /** What the model is shown first; null: nothing, all columns count alike. */
   calibration: Pick<CalibrateOptions, 'texts' | 'sequences' | 'sequenceLength' | 'seed'> | null;
   /** An importance matrix of llama.cpp's, in place of a calibration; null: none. */

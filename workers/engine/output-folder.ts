@@ -112,6 +112,27 @@ async function lockPartialFolder(partial: string, kernels: Kernels): Promise<Fil
   }
 }
 
+/**
+ * Removes what a run has left that was killed once its output was in its place: it will not be gone on with, as a command
+ * that keeps nothing to go on with is refused by its own output. What another run holds or may go on with stays.
+ */
+export async function removeSpent(output: string, command: string, kernels: Kernels): Promise<void> {
+  if (!(await exists(output)) || !(await exists(`${output}${PARTIAL_ENDING}`))) return;
+  let place: OutputFolder;
+  try {
+    place = await openOutputFolder(output, kernels);
+  } catch (error) {
+    if (error instanceof WorkbenchError && error.code === 'JOB_OUTPUT_BUSY') return;
+    throw error;
+  }
+  // The run's name goes before the lock's file.
+  const names = await readdir(`${output}${PARTIAL_ENDING}`).catch(() => []);
+  const isOwn = place.unfinished?.command === command || names.every((name) => name === LOCK_FILE);
+  const isGrown = (await place.hasNewFolder()) && !(await isEmptyFolder(newFolderOf(output)));
+  if (isOwn && !isGrown) await place.discard();
+  else place.leave();
+}
+
 /** Folders around an output that are not there yet, the innermost first. */
 async function missingParents(output: string): Promise<string[]> {
   const parents: string[] = [];

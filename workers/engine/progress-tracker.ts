@@ -11,7 +11,7 @@ export interface ProgressTracker {
   useThreads(count: number): void;
   /** Sets how many original bytes the whole job will work through; may be corrected later. */
   expect(totalBytes: number): void;
-  /** Names the stage that follows, and what in it. */
+  /** Names the stage that follows, and what in it: the stage is told at once, what in it as often as progress is. */
   stage(stage: string, detail?: string): void;
   /** Options for the next kernel call; its bytes add to the job's. */
   call(): CallOptions;
@@ -35,6 +35,7 @@ export function createProgressTracker(allThreads: number, signal: AbortSignal, o
   let fraction = 0;
   let stageName = '';
   let stageDetail: string | undefined;
+  let isDetailTold = true;
   let lastEmit = -Infinity;
   const samples = [{ at: performance.now(), workedBytes: 0 }];
 
@@ -43,8 +44,14 @@ export function createProgressTracker(allThreads: number, signal: AbortSignal, o
     if (now - lastEmit >= MIN_INTERVAL_MS) emit(now);
   }
 
+  function tellStage(): void {
+    isDetailTold = true;
+    onEvent({ event: 'stage', stage: stageName, detail: stageDetail });
+  }
+
   function emit(now: number): void {
     lastEmit = now;
+    if (!isDetailTold) tellStage();
     doneBytes = Math.max(doneBytes, Math.min(totalBytes, settledBytes + finishedCalls + currentCall));
     if (totalBytes > 0) fraction = Math.max(fraction, doneBytes / totalBytes);
     const bytesPerSecond = rateAt(now);
@@ -69,11 +76,12 @@ export function createProgressTracker(allThreads: number, signal: AbortSignal, o
       totalBytes = Math.max(bytes, doneBytes);
     },
     stage(stage, detail) {
-      if (stage !== stageName || detail !== stageDetail) {
-        stageName = stage;
-        stageDetail = detail;
-        onEvent({ event: 'stage', stage, detail });
-      }
+      const isNew = stage !== stageName;
+      if (isNew || detail !== stageDetail) isDetailTold = false;
+      stageName = stage;
+      stageDetail = detail;
+      // Ten thousand small items must not become as many messages.
+      if (isNew) tellStage();
       emitIfDue();
     },
     call: () => {

@@ -5,7 +5,7 @@
  * is overwritten. Double precision and host byte order: the file never leaves the machine, and a resumed run ends with
  * the bits of an uninterrupted one.
  */
-import { open, rm, type FileHandle } from 'node:fs/promises';
+import { open, rm, stat, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { emptyScores } from '../../core/evaluation/score-sequences.ts';
 import type { VocabularyScores } from '../../core/kernels/kernels.ts';
@@ -55,6 +55,14 @@ export async function openScoreFile(home: string, runId: string, endBytes: numbe
     close: () => handle.close(),
     remove: () => wrapFileErrors('remove', path, () => rm(path, { force: true })),
   };
+}
+
+/** Whether a run's scores are kept: as long as it has not come to its very end. */
+export async function hasScores(home: string, runId: string): Promise<boolean> {
+  return stat(scorePath(home, runId)).then(
+    () => true,
+    () => false,
+  );
 }
 
 /** Scores of `count` predictions; null where the file does not have them. */

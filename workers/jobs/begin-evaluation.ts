@@ -11,7 +11,7 @@ import { journalPath, type Journal } from '../engine/journal.ts';
 import { asRunLine, readJournal, readRunLine } from '../engine/read-journal.ts';
 import { listRunIds, openRunFolder, type RunFolder } from '../engine/run-folder.ts';
 import { newRunId, programVersion } from '../engine/run-identity.ts';
-import { openScoreFile, type ScoreFile } from '../engine/score-file.ts';
+import { hasScores, openScoreFile, type ScoreFile } from '../engine/score-file.ts';
 import type { EvaluatedModel } from './evaluated-model.ts';
 
 /** Journals looked through for a run to go on with, the newest first. */
@@ -138,7 +138,9 @@ async function findInterrupted(fingerprints: Fingerprints, home: string): Promis
     const isSame = begun?.fingerprints.recipe === fingerprints.recipe;
     if (begun?.command !== 'evaluate' || !isSame || begun.fingerprints.model !== fingerprints.model) continue;
     const { lines } = (await readJournal(journalPath(home, runId))) ?? { lines: [] };
-    return lines.some(({ type }) => type === 'done') ? null : { runId, lines, begun: begun.fingerprints };
+    // Killed after it noted its end, it may have told nobody its figures; its scores go last.
+    const isOver = lines.some(({ type }) => type === 'done') && !(await hasScores(home, runId));
+    return isOver ? null : { runId, lines, begun: begun.fingerprints };
   }
   return null;
 }

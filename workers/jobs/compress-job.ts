@@ -123,8 +123,25 @@ export async function compressJob(asked: CompressOptions, tools: CompressTools):
 function figuresOf(
   result: Omit<CompressResult, 'runId' | 'resumed' | 'verified' | keyof UsageSince>,
 ): Omit<RunFigures, keyof UsageSince> {
-  const { parameters, storedBytes, fileBytes, sourceStoredBytes, bitsPerWeight } = result;
-  return { parameters, storedBytes, fileBytes, sourceStoredBytes, bitsPerWeight };
+  const { parameters, storedBytes, fileBytes, sourceStoredBytes, bitsPerWeight, metrics } = result;
+  const sizes = { parameters, storedBytes, fileBytes, sourceStoredBytes, bitsPerWeight };
+  if (metrics === undefined) return sizes;
+  const texts = metrics.map((of) => {
+    const { text, tokens, windows, predictions, context, meanNegativeLogLikelihood, perplexity, standardError } = of;
+    const measured = {
+      text,
+      tokens,
+      windows,
+      predictions,
+      context,
+      meanNegativeLogLikelihood,
+      perplexity,
+      standardError,
+    };
+    const { referencePerplexity, klDivergence, top1Agreement } = of;
+    return { ...measured, referencePerplexity, klDivergenceMean: klDivergence.mean, top1Agreement };
+  });
+  return { ...sizes, texts };
 }
 
 /** An output that a killed run had put in its place is hashed before it is called verified. */

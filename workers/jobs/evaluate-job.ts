@@ -3,10 +3,11 @@ import type { RunFigures } from '../../core/contract/run-figures.ts';
 import { JobError, WorkbenchError } from '../../core/errors.ts';
 import { buildTokenFile } from '../../core/formats/tokens/token-file.ts';
 import type { Kernels } from '../../core/kernels/kernels.ts';
-import { writeFileDurably } from '../engine/durable-files.ts';
+import { holdsBytes, writeFileDurably } from '../engine/durable-files.ts';
 import type { EvaluateOptions } from '../engine/job-options.ts';
 import { poolOf, withLease } from '../engine/job-scheduling.ts';
 import { plannedDemand } from '../engine/memory-limit.ts';
+import { refuseExistingFile, writeOutputFile } from '../engine/output-file.ts';
 import { startUsage, type UsageSince } from '../engine/process-usage.ts';
 import { applyRetention } from '../engine/retention.ts';
 import { programVersion } from '../engine/run-identity.ts';
@@ -42,57 +43,53 @@ export async function evaluateJob(
   try {
     const { inputs: read, memory, tokensFile } = await prepareEvaluation(options, kernels, scorers, progress);
     // Others of the same queue may hold the memory that this one plans with.
-    return await withLease(
-      options,
-      poolOf(options),
-      plannedDemand(memory, options.threads),
-      'this evaluation',
-      async () => {
-        const inputs = withNames(read, nameOf);
-        const begun = await beginEvaluation(options, inputs, kernels, home);
-        recorder.begin(begun.folder);
-        try {
-          const { runId, isResumed } = begun;
-          recorder.log('info', isResumed ? 'The run goes on.' : 'The run begins.', { runId, threads: options.threads });
-          await applyRetention(home, runId, kernels, recorder);
-          await begun.journal.append({ type: 'plan', items: totalItems(inputs, options) });
-          const tools = { options, inputs, begun, home, scorers, progress, signal: options.signal };
-          progress.expect(totalTokens(inputs, options));
-          const texts: EvaluatedTextScores[] = [];
-          for (const [index, text] of inputs.texts.entries()) texts.push(await evaluateText(text, index, tools));
-          const choices = inputs.choices && (await evaluateChoices(inputs.choices, tools));
-          if (tokensFile !== null) await writeTokens(tokensFile, inputs, options, texts, nameOf);
-          const used = await usage();
-          const summaries = texts.map(({ summary }) => summary);
-          await recorder.done(figuresOf(summaries, choices, used));
-          await begun.scoreFile.remove();
-          const [only, ...more] = summaries;
-          const { file: _, ...ofChoices } = choices ?? { file: '' };
-          return {
-            schema: 1,
-            runId: begun.runId,
-            model: nameOf(options.model),
-            reference: options.reference && nameOf(options.reference),
-            context: options.context,
-            device: 'cpu',
-            addsBos: inputs.model.tokenizer.addsBos,
-            ...ofChoices,
-            ...(more.length === 0 ? only : {}),
-            texts: summaries,
-            choices,
-            tokensFile,
-            resumed: begun.isResumed,
-            ...used,
-            memory,
-            notes: inputs.notes,
-          };
-        } catch (error) {
-          throw await endFailed(error, begun, recorder);
-        } finally {
-          await begun.close();
-        }
-      },
-    );
+    const demand = plannedDemand(memory, options.threads);
+    return await withLease(options, poolOf(options), demand, 'this evaluation', async () => {
+      const inputs = withNames(read, nameOf);
+      const begun = await beginEvaluation(options, inputs, kernels, home);
+      recorder.begin(begun.folder);
+      try {
+        const { runId, isResumed } = begun;
+        recorder.log('info', isResumed ? 'The run goes on.' : 'The run begins.', { runId, threads: options.threads });
+        await applyRetention(home, runId, kernels, recorder);
+        if (tokensFile !== null && !isResumed) await refuseExistingFile(tokensFile, options.force);
+        await begun.journal.append({ type: 'plan', items: totalItems(inputs, options) });
+        const tools = { options, inputs, begun, home, scorers, progress, signal: options.signal };
+        progress.expect(totalTokens(inputs, options));
+        const texts: EvaluatedTextScores[] = [];
+        for (const [index, text] of inputs.texts.entries()) texts.push(await evaluateText(text, index, tools));
+        const choices = inputs.choices && (await evaluateChoices(inputs.choices, tools));
+        if (tokensFile !== null) await writeTokens(tokensFile, inputs, options, texts, { kernels, nameOf });
+        const used = await usage();
+        const summaries = texts.map(({ summary }) => summary);
+        await recorder.done(figuresOf(summaries, choices, used));
+        await begun.scoreFile.remove();
+        const [only, ...more] = summaries;
+        const { file: _, ...ofChoices } = choices ?? { file: '' };
+        return {
+          schema: 1,
+          runId: begun.runId,
+          model: nameOf(options.model),
+          reference: options.reference && nameOf(options.reference),
+          context: options.context,
+          device: 'cpu',
+          addsBos: inputs.model.tokenizer.addsBos,
+          ...ofChoices,
+          ...(more.length === 0 ? only : {}),
+          texts: summaries,
+          choices,
+          tokensFile,
+          resumed: begun.isResumed,
+          ...used,
+          memory,
+          notes: inputs.notes,
+        };
+      } catch (error) {
+        throw await endFailed(error, begun, recorder);
+      } finally {
+        await begun.close();
+      }
+    });
   } finally {
     await scorers.close();
   }
@@ -138,13 +135,17 @@ function figuresOf(texts: readonly EvaluatedText[], choices: EvaluateResult['cho
 async function writeTokens(
   path: string,
   { model }: EvaluationInputs,
-  { model: modelPath, reference, context }: EvaluateOptions,
+  { model: modelPath, reference, context, force, onEvent }: EvaluateOptions,
   texts: readonly EvaluatedTextScores[],
-  nameOf: (path: string) => string,
+  { kernels, nameOf }: { kernels: Kernels; nameOf: (path: string) => string },
 ): Promise<void> {
   const names = { model: nameOf(modelPath), reference: reference && nameOf(reference) };
   const facts = { program: programVersion(), ...names, context, addsBos: model.tokenizer.addsBos };
-  await writeFileDurably(path, buildTokenFile(facts, texts));
+  const bytes = buildTokenFile(facts, texts);
+  // A run that was killed after its file took its place finds it there again.
+  const mayReplace = force || (await holdsBytes(path, bytes));
+  const options = { force: mayReplace, kernels, onEvent };
+  await writeOutputFile(path, 'evaluate', options, (part) => writeFileDurably(part, bytes));
 }
 
 /** Notes how a run ended; returns the error to throw. What was scored stays for a resume. */

@@ -66,12 +66,12 @@ function metricsOf(text: EvaluatedText, file: RecipeFile | undefined): RecipeMet
     const what = 'An evaluation against the source came back without a comparison.';
     throw new KernelError({ code: 'BUG_UNEXPECTED', what, whatToDo: 'This is a fault in Lathe: please report it.' });
   }
-  const { context, windows, predictions, meanNegativeLogLikelihood, standardError, perplexity } = text;
+  const { tokens, context, windows, predictions, meanNegativeLogLikelihood, standardError, perplexity } = text;
   const { mean, standardError: ofMean, p99, max } = klDivergence;
   return {
     text: file.name,
     sha256: file.sha256,
-    ...{ context, windows, predictions, meanNegativeLogLikelihood, standardError, perplexity },
+    ...{ tokens, context, windows, predictions, meanNegativeLogLikelihood, standardError, perplexity },
     referencePerplexity,
     perplexityRatio,
     klDivergence: { mean, standardError: ofMean, p99, max },

@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import type { ExportResult } from '../../core/contract/export-result.ts';
+import type { GgufMix } from '../../core/contract/gguf-mixes.ts';
 import { UsageError } from '../../core/errors.ts';
 import type { QuantizeFigures, QuantizeKernels } from '../../core/kernels/quantize-kernels.ts';
 import { FILE_TYPES, typeInMix } from '../../core/methods/gguf/gguf-types.ts';
@@ -12,6 +13,7 @@ import { poolOf, withLease } from '../engine/job-scheduling.ts';
 import { jobDemand } from '../engine/memory-limit.ts';
 import { nodeOutputFiles } from '../engine/node-output-files.ts';
 import { refuseExistingFile, writeOutputFile } from '../engine/output-file.ts';
+import { removeSpent } from '../engine/output-folder.ts';
 import { startUsage } from '../engine/process-usage.ts';
 import { createProgressTracker, type ProgressTracker } from '../engine/progress-tracker.ts';
 import { importanceFor, type ExportImportance, type MeasureInputs } from './export-importance.ts';
@@ -38,7 +40,7 @@ import { verifyExportedGguf } from './verify-exported-gguf.ts';
  * VERIFY_FAILED; JobError as `writeOutputFile`. Nothing stays behind on failure
  */
 export async function exportGgufJob(
-  options: ExportGgufOptions,
+  options: ExportGgufOptions & { type: GgufMix },
   kernels: QuantizeKernels,
   measure: MeasureInputs,
 ): Promise<ExportResult> {
@@ -48,6 +50,7 @@ export async function exportGgufJob(
   const model = await openSource(options.model);
   const output = resolve(options.output);
   refuseInput(output, model);
+  await removeSpent(output, 'export', kernels);
   await refuseExistingFile(output, force);
   const pool = poolOf(options);
   const plain = jobDemand(kernels, options.threads, model.tensors.length);
@@ -134,7 +137,7 @@ function describe(
   { tensors, tables, file, notes }: GgufExportPlan,
   { quantized, sha256 }: Written,
   model: SafetensorsModel,
-  { type, method }: ExportGgufOptions,
+  { type, method }: ExportGgufOptions & { type: GgufMix },
   path: string,
   { calibration, imatrix, notes: ofImportance }: ExportImportance,
 ): Omit<ExportResult, 'seconds' | 'cpuSeconds' | 'peakRssBytes'> {

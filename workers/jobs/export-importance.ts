@@ -79,7 +79,22 @@ async function fromCalibration(
   const { sequenceLength, seed } = calibration;
   const told = { texts: [...calibration.texts], sequences: measured.sequences, sequenceLength, seed };
   const { fingerprint, windows } = measured;
-  return { inputs, calibration: told, imatrix: null, notes: measured.notes, windows: { fingerprint, windows } };
+  const shortage = gram ? shortageOf(measured) : [];
+  for (const message of shortage) onEvent({ event: 'warning', message });
+  const notes = [...measured.notes, ...shortage];
+  return { inputs, calibration: told, imatrix: null, notes, windows: { fingerprint, windows } };
+}
+
+/** A Gram matrix of fewer rows than columns is singular: damping makes it one that can be solved, not one that is known. */
+function shortageOf({ inputs }: MeasuredModel): string[] {
+  const short = inputs.filter(({ columns, statistics }) => statistics.rows < columns);
+  const widest = short.reduce((most, { columns }) => Math.max(most, columns), 0);
+  if (widest === 0) return [];
+  const rows = formatCount(short[0]?.statistics.rows ?? 0);
+  return [
+    `The calibration has ${rows} tokens, fewer than the ${formatCount(widest)} columns of the widest of ${formatCount(short.length)} inputs: ` +
+      'error feedback then fits these tokens more than the model. Take more sequences, or longer ones.',
+  ];
 }
 
 async function fromImatrix(path: string, tensors: readonly GgufExportTensor[]): Promise<ExportImportance> {

@@ -8,10 +8,11 @@ import type { WorkTools } from '../../core/methods/lossless/work.ts';
 import { walkModelFolder } from '../../core/model/model-folder.ts';
 import { quoted } from '../../core/quoted.ts';
 import type { RestoreOptions } from '../engine/job-options.ts';
-import { fitThreads } from '../engine/memory-limit.ts';
+import { poolOf, withLease } from '../engine/job-scheduling.ts';
+import { jobDemand } from '../engine/memory-limit.ts';
 import { nodeFileAccess } from '../engine/node-file-access.ts';
 import { nodeOutputFiles } from '../engine/node-output-files.ts';
-import { newFolderOf, refuseExistingOutput } from '../engine/output-folder.ts';
+import { newFolderOf, refuseExistingOutput, removeSpent } from '../engine/output-folder.ts';
 import { startUsage } from '../engine/process-usage.ts';
 import { createProgressTracker, type ProgressTracker } from '../engine/progress-tracker.ts';
 import { RunRecorder } from '../engine/run-recorder.ts';
@@ -41,16 +42,20 @@ export async function restoreJob(asked: RestoreOptions, kernels: Kernels, home: 
   if (model.kind === 'gguf') return restoreGguf(model, lathe, options, run);
   checkDtype(options);
   const output = await outputPath(options.output, model);
+  await removeSpent(output, 'restore', kernels);
   await refuseExistingOutput(output, force);
   const parts = await readCodedParts(model, nodeFileAccess, shapesIn(lathe));
   const plan = await planRestore(model, lathe, parts, options.maxShardBytes);
   // Before anything is written: sizes from a file that may be hostile must be those of what is stored.
   const places = placeTensors(plan.weightFiles, parts, newFolderOf(output));
-  const threads = fitThreads(kernels, options.threads, model.tensors.length, options.memoryLimitBytes);
+  const pool = poolOf(options);
+  const demand = jobDemand(kernels, options.threads, model.tensors.length);
+  const { threads } = pool.sizeOf(demand, 'this job');
   const tracker = createProgressTracker(threads, signal, onEvent);
   const tools: WorkTools = { kernels, files: nodeOutputFiles, access: nodeFileAccess, call: () => tracker.call() };
   const { files, filesIdentical } = await writeRestored(output, model, options, run, async (folder) => {
-    const written = await writeFiles(plan, parts, places, folder, tools, tracker);
+    const write = () => writeFiles(plan, parts, places, folder, tools, tracker);
+    const written = await withLease(options, pool, demand, 'this job', write);
     const isIdentical = plan.isWhole && written.every(({ isKnown }) => isKnown);
     return { files: written, lossless: true, filesIdentical: isIdentical };
   });

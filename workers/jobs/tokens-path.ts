@@ -9,7 +9,8 @@ import { nodeFileAccess } from '../engine/node-file-access.ts';
 
 /**
  * The absolute path of the tokens file, after every check that can be made before the figures are there: a folder to
- * write it into, nothing in its place but a file that may be replaced, and no input.
+ * write it into, nothing in its place but a file that may be replaced, and no input. A run that is gone on with may have
+ * put its file there already: only its figures tell.
  *
  * @throws ResourceError FILE_NOT_FOUND, FILE_PERMISSION_DENIED; JobError JOB_OUTPUT_EXISTS; UsageError
  * USAGE_OUTPUT_IS_INPUT
@@ -28,7 +29,7 @@ export async function tokensPath(given: string, options: EvaluateOptions): Promi
   await wrapFileErrors('write into', folder, () => access(folder, constants.W_OK));
   const facts = await nodeFileAccess.stat(path);
   await refuseInputs(path, options);
-  if (facts === null || (facts.kind === 'file' && options.force)) return path;
+  if (facts === null || (facts.kind === 'file' && (options.force || options.resume))) return path;
   const found = facts.kind === 'file' ? 'exists' : `is a ${facts.kind === 'folder' ? 'folder' : 'device or a pipe'}`;
   throw new JobError({
     code: 'JOB_OUTPUT_EXISTS',

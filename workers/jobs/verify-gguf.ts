@@ -10,7 +10,8 @@ import { hasTiedEmbeddings } from '../../core/model/model-config.ts';
 import type { SafetensorsModel } from '../../core/model/open-model.ts';
 import { quoted } from '../../core/quoted.ts';
 import type { JobOptions } from '../engine/job-options.ts';
-import { fitThreads } from '../engine/memory-limit.ts';
+import { poolOf, withLease } from '../engine/job-scheduling.ts';
+import { jobDemand } from '../engine/memory-limit.ts';
 import { startUsage } from '../engine/process-usage.ts';
 import { createProgressTracker, type ProgressTracker } from '../engine/progress-tracker.ts';
 import { originalTensors, type OriginalTensors } from './compare-parts.ts';
@@ -36,26 +37,31 @@ export async function verifyGguf(
   // Every tensor must have its place before any is compared.
   if (original) ggufParts(model);
   const [file] = model.weightFiles;
-  const threads = fitThreads(kernels, options.threads, model.tensors.length, options.memoryLimitBytes);
+  const pool = poolOf(options);
+  const demand = jobDemand(kernels, options.threads, model.tensors.length);
+  const { threads } = pool.sizeOf(demand, 'this job');
   const tracker = createProgressTracker(threads, options.signal, options.onEvent);
   tracker.expect(file.sizeBytes + model.tensors.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0));
-  tracker.stage('hash', file.path);
-  const { sizeBytes, sha256 } = await kernels.digestFile(`${model.root}/${file.path}`, tracker.call());
-  tracker.settle(sizeBytes);
-  tracker.stage('decode');
   const faults: WorkbenchError[] = [];
-  const tensors: VerifiedTensor[] = [];
   const originals = original && originalTensors(original);
-  const recorded = lathe?.output.files.find(({ path }) => path === file.path)?.sha256 ?? null;
-  if (recorded !== null && recorded !== sha256) faults.push(changedFile(file.path, sha256, recorded));
-  const isIntact = recorded === null ? null : recorded === sha256;
   const stated = new Map((lathe?.tensors ?? []).map(({ name, error }) => [name, error]));
   const unknown = model.tensors.filter(({ type }) => decodableType(type) === null);
-  for (const tensor of model.tensors) {
-    if (!unknown.includes(tensor))
-      tensors.push(await check(tensor, { model, originals, kernels, tracker, faults, stated }));
-    tracker.settle(tensor.sizeBytes);
-  }
+  const known = model.tensors.filter((tensor) => !unknown.includes(tensor));
+  const { sizeBytes, sha256, tensors } = await withLease(options, pool, demand, 'this job', async () => {
+    tracker.stage('hash', file.path);
+    const digest = await kernels.digestFile(`${model.root}/${file.path}`, tracker.call());
+    tracker.settle(digest.sizeBytes);
+    tracker.stage('decode');
+    const checked: VerifiedTensor[] = [];
+    for (const tensor of known) {
+      checked.push(await check(tensor, { model, originals, kernels, tracker, faults, stated }));
+      tracker.settle(tensor.sizeBytes);
+    }
+    return { ...digest, tensors: checked };
+  });
+  const recorded = lathe?.output.files.find(({ path }) => path === file.path)?.sha256 ?? null;
+  if (recorded !== null && recorded !== sha256) faults.unshift(changedFile(file.path, sha256, recorded));
+  const isIntact = recorded === null ? null : recorded === sha256;
   if (original && originals) faults.push(...lostTensors(model, original, originals));
   tracker.finish();
   const [fault] = faults;

@@ -8,7 +8,8 @@ import type { WorkTools } from '../../core/methods/lossless/work.ts';
 import type { OpenedModel, SafetensorsModel } from '../../core/model/open-model.ts';
 import { quoted } from '../../core/quoted.ts';
 import type { JobOptions } from '../engine/job-options.ts';
-import { fitThreads } from '../engine/memory-limit.ts';
+import { poolOf, withLease } from '../engine/job-scheduling.ts';
+import { jobDemand } from '../engine/memory-limit.ts';
 import { nodeFileAccess } from '../engine/node-file-access.ts';
 import { nodeOutputFiles } from '../engine/node-output-files.ts';
 import { startUsage } from '../engine/process-usage.ts';
@@ -46,7 +47,9 @@ export async function verifyJob(
   const original = options.against === null ? null : await openSource(options.against);
   const shapes = new Map((lathe?.tensors ?? []).map(({ name, shape }) => [name, shape]));
   const parts = await readCodedParts(model, nodeFileAccess, shapes);
-  const threads = fitThreads(kernels, options.threads, model.tensors.length, options.memoryLimitBytes);
+  const pool = poolOf(options);
+  const demand = jobDemand(kernels, options.threads, model.tensors.length);
+  const { threads } = pool.sizeOf(demand, 'this job');
   const tracker = createProgressTracker(threads, options.signal, options.onEvent);
   const tools: WorkTools = { kernels, files: nodeOutputFiles, access: nodeFileAccess, call: () => tracker.call() };
   const listed = listFiles(model, lathe);
@@ -54,10 +57,13 @@ export async function verifyJob(
 
   stopIfAsked(options.signal);
   const faults: WorkbenchError[] = [];
-  const files = await hashFiles(model, listed.files, tools, tracker, faults);
-  const isIntact = new Map(files.map(({ name, ok }) => [name, ok]));
-  const tensors = await decodeAll(parts, original && originalTensors(original), isIntact, tools, tracker, faults);
-  if (original) await compareRest(model, parts, original, tools, faults);
+  const { files, tensors } = await withLease(options, pool, demand, 'this job', async () => {
+    const hashed = await hashFiles(model, listed.files, tools, tracker, faults);
+    const isIntact = new Map(hashed.map(({ name, ok }) => [name, ok]));
+    const decoded = await decodeAll(parts, original && originalTensors(original), isIntact, tools, tracker, faults);
+    if (original) await compareRest(model, parts, original, tools, faults);
+    return { files: hashed, tensors: decoded };
+  });
   tracker.finish();
   const [fault] = faults;
   return {

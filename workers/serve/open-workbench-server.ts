@@ -48,8 +48,7 @@ export interface WorkbenchServer {
 /**
  * Serves the workbench to browsers of this machine: the built renderer, and the engine behind it.
  *
- * @throws ResourceError SERVE_RENDERER_MISSING, SERVE_PORT_UNAVAILABLE; RESOURCE_MEMORY_LIMIT for a limit below what the
- * process itself takes
+ * @throws ResourceError SERVE_RENDERER_MISSING, SERVE_PORT_UNAVAILABLE; what reading the settings throws
  */
 export async function openWorkbenchServer(options: WorkbenchServerOptions): Promise<WorkbenchServer> {
   const { engine, rendererFolder, port: wanted, logicalProcessors, onNextAddress } = options;

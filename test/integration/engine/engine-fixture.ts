@@ -141,7 +141,14 @@ export function hookedKernels(
 }
 
 /** These do nothing that could be stopped. */
-const INSTANT: readonly KernelName[] = ['describe', 'memoryBytes', 'lockFile', 'createDigest', 'predictDfloat11'];
+const INSTANT: readonly KernelName[] = [
+  'describe',
+  'freeDiskBytes',
+  'memoryBytes',
+  'lockFile',
+  'createDigest',
+  'predictDfloat11',
+];
 
 /** Calls `act` before the call of this number, counted from 1; `calls` tells which there were. */
 export function kernelsWith(

@@ -12,7 +12,13 @@ import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { errorOf } from '../../helpers/error-of.ts';
-import { newFolderOf, openOutputFolder, refuseExistingOutput } from '../../../workers/engine/output-folder.ts';
+import {
+  newFolderOf,
+  openOutputFolder,
+  refuseExistingOutput,
+  removeSpent,
+} from '../../../workers/engine/output-folder.ts';
+import { snapshotOf } from '../lossless/folder-snapshot.ts';
 import { hookedKernels, useWorkplace } from './engine-fixture.ts';
 
 const place = useWorkplace();
@@ -30,6 +36,42 @@ async function fill(output: string, content: string) {
 function contentOf(output: string): string {
   return readFileSync(join(output, 'file'), 'utf8');
 }
+
+describe('what a killed run has left beside its output', () => {
+  const leave = (parts: Record<string, string>) => place().write('out.lathe-partial', { lock: '', ...parts });
+  const run = JSON.stringify({ runId: 'r', command: 'restore' });
+
+  it.each([{ 'run.json': run }, { 'run.json': run, 'old/file': 'old' }, {}])(
+    'goes once nothing can use it: %j',
+    async (parts) => {
+      place().write('out', { file: 'new' });
+      leave(parts);
+      await removeSpent(place().at('out'), 'restore', kernels);
+      expect(readdirSync(place().folder)).toEqual(['out']);
+      expect(contentOf(place().at('out'))).toBe('new');
+    },
+  );
+
+  it('stays where it is growing, of another command, not ours, held by another run, or the only copy', async () => {
+    const output = place().at('out');
+    const expectKept = async (parts: Record<string, string>) => {
+      const folder = leave(parts);
+      const before = snapshotOf(folder);
+      await removeSpent(output, 'restore', kernels);
+      expect(snapshotOf(folder)).toEqual(before);
+      rmSync(folder, { recursive: true });
+    };
+    await expectKept({ 'run.json': run, 'old/file': 'old' });
+    place().write('out', { file: 'new' });
+    await expectKept({ 'run.json': run, 'new/file': 'part' });
+    await expectKept({ 'run.json': run.replace('restore', 'compress') });
+    await expectKept({ 'notes.txt': 'not ours' });
+    const lock = kernels.lockFile(join(leave({ 'run.json': run }), 'lock'));
+    await removeSpent(output, 'restore', kernels);
+    expect(existsSync(place().at('out.lathe-partial/run.json'))).toBe(true);
+    lock.release();
+  });
+});
 
 describe('an output folder', () => {
   it('takes its place whole, also over an old or an empty one, and leaves nothing beside it', async () => {

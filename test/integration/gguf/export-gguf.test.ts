@@ -12,10 +12,10 @@ import { hookedKernels, useWorkplace } from '../engine/engine-fixture.ts';
 
 const place = useWorkplace();
 
-function options(type: GgufMix, parts: Partial<ExportGgufOptions> = {}): ExportGgufOptions {
+function options(type: GgufMix, parts: Partial<ExportGgufOptions> = {}): ExportGgufOptions & { type: GgufMix } {
   const output = place().at('model.gguf');
   const plain = { calibration: null, imatrix: null, method: 'rtn' as const, hasTokenizer: true, force: false };
-  return { ...place().options(), model: SAMPLE_MODEL, output, type, ...plain, ...parts };
+  return { ...place().options(), model: SAMPLE_MODEL, output, ...plain, ...parts, type };
 }
 
 /** The sample model with another file in place of one of its own. */

@@ -6,9 +6,12 @@ import { faultEnvironment, type Fault } from '../../helpers/fault-injection.ts';
 import { runLathe, type LatheRun, type RunLatheOptions } from '../../helpers/run-lathe.ts';
 
 export type Codec = 'dfloat11' | 'split-plane';
+/** A codec, or a preset that quantizes. */
+export type Method = Codec | 'q4_k_m' | 'q8_0';
 
-export function recipeOf(codec: Codec): string {
-  return fileURLToPath(new URL(`../../../examples/recipes/lossless-${codec}.yaml`, import.meta.url));
+export function recipeOf(method: Method): string {
+  const preset = method.startsWith('q') ? method : `lossless-${method}`;
+  return fileURLToPath(new URL(`../../../examples/recipes/${preset}.yaml`, import.meta.url));
 }
 
 /** A temporary folder without links on its path. */
@@ -25,9 +28,9 @@ export class CompressPlace {
   readonly model: string;
   readonly recipe: string;
 
-  constructor(model: string, codec: Codec) {
+  constructor(model: string, method: Method) {
     this.model = model;
-    this.recipe = recipeOf(codec);
+    this.recipe = recipeOf(method);
     mkdirSync(join(this.folder, 'out'));
   }
 

@@ -3,7 +3,8 @@ import { basename, join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { canInjectFaults, readWatchedCalls, type Fault, type WatchedCall } from '../../helpers/fault-injection.ts';
 import type { LatheRun } from '../../helpers/run-lathe.ts';
-import { CompressPlace, makeFolder, type Codec } from './compress-place.ts';
+import { SAMPLE_MODEL } from '../../helpers/sample-gguf.ts';
+import { CompressPlace, makeFolder } from './compress-place.ts';
 import { snapshotOf, type Snapshot } from './folder-snapshot.ts';
 import { writeMixedModel } from './mixed-model.ts';
 
@@ -14,7 +15,7 @@ const MINUTE_MS = 60_000;
 const WHICH = takesEvery ? 'every one' : `${SAMPLES} and all renames; LATHE_EVERY_FAULT=1 takes every one`;
 
 /** Old and new output differ in every file but those that are only copied. */
-const OTHER: Record<Codec, Codec> = { dfloat11: 'split-plane', 'split-plane': 'dfloat11' };
+const OTHER = { dfloat11: 'split-plane', 'split-plane': 'dfloat11', q4_k_m: 'q8_0' } as const;
 
 /** A log is for people: what of it is lost or fails is nobody's work. */
 function withoutLogs(calls: readonly WatchedCall[]): WatchedCall[] {
@@ -29,8 +30,11 @@ function chosen(calls: readonly WatchedCall[]): WatchedCall[] {
   return calls.filter((call, index) => numbers.has(index) || call.kind === 'rename');
 }
 
-/** Interrupts `compress` of the mixed model in every way that the outside has, and looks at what is left each time. */
-export function describeInterruptions(codec: Codec): void {
+/**
+ * Interrupts `compress` in every way that the outside has, and looks at what is left each time: of the mixed model, and by a
+ * recipe that quantizes of the sample model.
+ */
+export function describeInterruptions(codec: keyof typeof OTHER): void {
   describe.skipIf(!canInjectFaults)(`compress with ${codec}, interrupted (calls sampled: ${WHICH})`, () => {
     const shared = makeFolder('interruptions');
     const model = join(shared, 'model');
@@ -44,7 +48,8 @@ export function describeInterruptions(codec: Codec): void {
     let problems: string[];
 
     beforeAll(async () => {
-      writeMixedModel(model);
+      if (codec === 'q4_k_m') cpSync(SAMPLE_MODEL, model, { recursive: true });
+      else writeMixedModel(model);
       modelBefore = snapshotOf(model);
       [whole, calls] = await countCalls([]);
       const place = new CompressPlace(model, OTHER[codec]);

@@ -147,8 +147,11 @@ describe('rate and time to go', () => {
 
 describe('a stage', () => {
   it('is told when it or its detail changes', () => {
-    const { tracker, events } = track();
-    for (const detail of ['a', 'a', 'b', undefined]) tracker.stage('compress', detail);
+    const { tracker, events, pass } = track();
+    for (const detail of ['a', 'a', 'b', undefined]) {
+      tracker.stage('compress', detail);
+      pass(100);
+    }
     tracker.stage('verify');
     tracker.stage('verify');
     expect(events.filter(({ event }) => event === 'stage')).toEqual([
@@ -157,5 +160,19 @@ describe('a stage', () => {
       { event: 'stage', stage: 'compress', detail: undefined },
       { event: 'stage', stage: 'verify', detail: undefined },
     ]);
+  });
+
+  it('is told with each new name, and its details at most ten times a second, the last one too', () => {
+    const { tracker, events, pass } = track();
+    for (let item = 0; item < 1000; item++) {
+      tracker.stage('compress', `item ${item}`);
+      pass(1);
+    }
+    for (const name of ['one', 'two', 'three']) tracker.stage(name);
+    tracker.stage('three', 'last');
+    tracker.finish();
+    const stages = events.flatMap((event) => (event.event === 'stage' ? [event] : []));
+    expect(stages.filter(({ stage }) => stage === 'compress').length).toBe(10);
+    expect(stages.slice(-4).map(({ stage, detail }) => detail ?? stage)).toEqual(['one', 'two', 'three', 'last']);
   });
 });

@@ -1,0 +1,3 @@
+import { describeInterruptions } from './interruption-suite.ts';
+
+describeInterruptions('q4_k_m');
