@@ -63,10 +63,11 @@ export class EngineLink {
   ): Promise<EngineCalls[Method]['result']> {
     if (!this.#isWelcome) await new Promise<void>((resolve) => this.#waiting.push(resolve));
     const id = ++this.#lastCall;
-    return new Promise((resolve, reject) => {
+    const answer = new Promise<unknown>((resolve, reject) => {
       this.#calls.set(id, { ...options, resolve, reject });
       this.#transport?.send({ type: 'call', id, method, params });
     });
+    return (await answer) as EngineCalls[Method]['result'];
   }
 
   #take(answer: EngineAnswer): void {
