@@ -53,7 +53,9 @@ export function ComparedTable({ points, chosen, shown, onShow, onToggle }: Compa
                   onClick={() => setSort({ column, isDescending: sort.column === column ? !sort.isDescending : false })}
                 >
                   {HEADS[column]}
-                  <span aria-hidden="true">{sort.column !== column ? '' : sort.isDescending ? ' ↓' : ' ↑'}</span>
+                  <span aria-hidden="true">
+                    {sort.column !== column ? '' : sort.isDescending ? '\u00a0↓' : '\u00a0↑'}
+                  </span>
                 </button>
               </th>
             ))}

@@ -98,7 +98,9 @@ export function TensorTable(props: TensorTableProps): JSX.Element {
             >
               <button type="button" className="plain" onClick={() => onSort(column)}>
                 {HEADS[column]}
-                <span aria-hidden="true">{sort.column !== column ? '' : sort.isDescending ? ' ↓' : ' ↑'}</span>
+                <span aria-hidden="true">
+                  {sort.column !== column ? '' : sort.isDescending ? '\u00a0↓' : '\u00a0↑'}
+                </span>
               </button>
             </div>
           ))}

@@ -138,7 +138,7 @@ function ExportForm({ model }: { model: string }) {
 
 function ExportCard({ result }: { result: ExportResult }) {
   return (
-    <section className="panel" aria-label={`Exported ${result.type}`}>
+    <section className="panel form" aria-label={`Exported ${result.type}`}>
       <h3 className="good">Exported and verified: {result.type}</h3>
       <p>Every tensor was read back and compared. llama.cpp, and programs built on it, run the file as it is.</p>
       <Facts

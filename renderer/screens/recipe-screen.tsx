@@ -98,6 +98,7 @@ function RecipeDesk({ model }: { model: string }) {
               ))}
             </ul>
           )}
+          <RunPanel model={model} />
         </div>
         <RecipeForm recipe={recipe} />
       </div>
@@ -112,7 +113,6 @@ function RecipeDesk({ model }: { model: string }) {
           </ul>
         </details>
       )}
-      <RunPanel model={model} />
     </Workspace>
   );
 }
