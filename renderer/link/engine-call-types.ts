@@ -42,6 +42,7 @@ interface CallResults {
   'jobs.move': unknown;
   compress: CompressResult;
   export: ExportResult;
+  evaluate: EvaluateResult;
   resume: { command: string; result: CompressResult | EvaluateResult };
 }
 

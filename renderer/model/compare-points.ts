@@ -30,6 +30,8 @@ export interface Protocol {
   text: string;
   context: number;
   predictions: number;
+  /** Of the text, or as many as were kept of it. */
+  tokens: number;
 }
 
 /**
@@ -81,6 +83,7 @@ function pointsOf(made: RunSummary, evaluated: RunSummary, recipe: Recipe): Comp
         text: text.text,
         context: text.context,
         predictions: text.predictions,
+        tokens: text.tokens,
       },
       klDivergence: Math.max(0, text.klDivergenceMean),
       perplexity: text.perplexity,
@@ -108,6 +111,23 @@ export function protocolsOf(points: readonly ComparedPoint[]): { protocol: Proto
     else counts.set(protocol.key, { protocol, count: 1 });
   }
   return [...counts.values()].sort((a, b) => b.count - a.count);
+}
+
+/** Finished compressions, the newest into each place, that were not measured as the others on the chart were. */
+export function unmeasuredRuns(
+  runs: readonly RunSummary[],
+  model: string,
+  points: readonly ComparedPoint[],
+): (RunSummary & { output: string })[] {
+  const measured = new Set(points.map(({ output }) => output));
+  const newest = new Map<string, RunSummary & { output: string }>();
+  for (const run of runs) {
+    const { command, output, startedAt } = run;
+    if (command !== 'compress' || run.model !== model || output === null || measured.has(output)) continue;
+    const known = newest.get(output);
+    if (!known || known.startedAt < startedAt) newest.set(output, { ...run, output });
+  }
+  return [...newest.values()].filter(({ state }) => state === 'done');
 }
 
 /** Compressions whose recipe has to be asked for. */

@@ -101,20 +101,24 @@ function MapCellButton({ cell, place, selected, onSelect, tabStop, row, column }
   const name = cell.tensors[0]?.name ?? '';
   const isSelected = cell.tensors.some((tensor) => tensor.name === selected);
   const shade = shadeOf(cell);
-  const bits = cell.bits === null ? '' : `, ${significant(cell.bits)} bits`;
   return (
     <button
       type="button"
       className={`map-cell ${shade === null ? 'unknown' : `heat-${shade}`}`}
       aria-pressed={isSelected}
-      aria-label={`${place}: ${cell.becomes}${bits}`}
       tabIndex={tabStop === null || tabStop === name ? 0 : -1}
       data-row={row}
       data-column={column}
       onClick={() => onSelect(isSelected ? null : name)}
     >
+      <span className="visually-hidden">{place}: </span>
       <span>{shortType(cell.becomes)}</span>
-      <span className="map-bits">{cell.bits === null ? '' : significant(cell.bits, 2)}</span>
+      {cell.bits !== null && (
+        <span className="map-bits">
+          {significant(cell.bits, 2)}
+          <span className="visually-hidden"> bits</span>
+        </span>
+      )}
     </button>
   );
 }

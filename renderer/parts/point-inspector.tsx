@@ -1,9 +1,11 @@
-import type { JSX } from 'react';
+import { useState, type JSX } from 'react';
+import { serializeError, type SerializedError } from '../../core/errors.ts';
 import { formatBytes, formatCount, formatSeconds } from '../../core/units.ts';
 import { METHOD_NAMES } from '../charts/method-marks.ts';
 import { baseName, type ComparedPoint } from '../model/compare-points.ts';
 import { percent, significant } from '../model/figures.ts';
 import { openModel } from '../state/workbench-store.ts';
+import { ErrorPanel } from './error-panel.tsx';
 import { Facts } from './facts.tsx';
 
 interface PointInspectorProps {
@@ -13,6 +15,7 @@ interface PointInspectorProps {
 }
 
 export function PointInspector({ point, isChosen, onToggle }: PointInspectorProps): JSX.Element {
+  const [error, setError] = useState<SerializedError | null>(null);
   const { referencePerplexity, top1Agreement, protocol } = point;
   return (
     <>
@@ -42,10 +45,16 @@ export function PointInspector({ point, isChosen, onToggle }: PointInspectorProp
         <button type="button" aria-pressed={isChosen} onClick={onToggle}>
           Side by side
         </button>
-        <button type="button" onClick={() => void openModel(point.output).catch(() => undefined)}>
+        <button
+          type="button"
+          onClick={() => {
+            openModel(point.output).catch((thrown: unknown) => setError(serializeError(thrown)));
+          }}
+        >
           Open this model
         </button>
       </p>
+      {error !== null && <ErrorPanel error={error} />}
     </>
   );
 }

@@ -26,6 +26,13 @@ export function Workspace({
     window.addEventListener('keydown', onKey);
     return () => window.removeEventListener('keydown', onKey);
   }, []);
+  const isOpen = inspected !== null;
+  const opener = useRef<Element | null>(null);
+  useEffect(() => {
+    if (isOpen) opener.current = document.activeElement;
+    // The button that closed it is gone, and the keyboard must not be lost with it.
+    else if (document.activeElement === document.body && opener.current instanceof HTMLElement) opener.current.focus();
+  }, [isOpen]);
   return (
     <div className={inspected === null ? 'workspace' : 'workspace with-inspector'}>
       <div className="screen">{children}</div>

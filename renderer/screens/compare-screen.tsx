@@ -3,10 +3,11 @@ import { formatCount } from '../../core/units.ts';
 import { exportChart } from '../charts/export-chart.ts';
 import { TradeOffChart } from '../charts/trade-off-chart.tsx';
 import { comparedCsv } from '../model/compared-columns.ts';
-import { baseName, comparePoints, protocolsOf } from '../model/compare-points.ts';
+import { baseName, comparePoints, protocolsOf, unmeasuredRuns } from '../model/compare-points.ts';
 import type { ChartAxes } from '../model/chart-axes.ts';
 import { ComparedTable } from '../parts/compared-table.tsx';
 import { ErrorPanel } from '../parts/error-panel.tsx';
+import { MeasureBar } from '../parts/measure-bar.tsx';
 import { NoModel } from '../parts/no-model.tsx';
 import { PointInspector } from '../parts/point-inspector.tsx';
 import { saveFile } from '../parts/save-file.ts';
@@ -36,6 +37,7 @@ function ComparedModel({ model }: { model: string }) {
   const protocols = useMemo(() => protocolsOf(all), [all]);
   const protocol = protocols.find((other) => other.protocol.key === protocolKey) ?? protocols[0];
   const points = useMemo(() => all.filter((point) => point.protocol.key === protocol?.protocol.key), [all, protocol]);
+  const unmeasured = useMemo(() => unmeasuredRuns(runs ?? [], model, points), [runs, model, points]);
   const byId = new Map(points.map((point) => [point.runId, point]));
   const pair = chosen.flatMap((id) => byId.get(id) ?? []);
   const inspected = shown === null ? null : (byId.get(shown) ?? null);
@@ -99,6 +101,7 @@ function ComparedModel({ model }: { model: string }) {
         </button>
       </div>
       {isSweeping && <SweepPanel model={model} onQueued={() => setSweeping(false)} />}
+      <MeasureBar runs={unmeasured} model={model} protocol={protocol?.protocol ?? null} />
       {points.length === 0 ? (
         <Empty isReading={runs === null} hasOthers={all.length > 0} onSweep={() => setSweeping(true)} />
       ) : (

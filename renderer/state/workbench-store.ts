@@ -21,10 +21,13 @@ export interface OpenModel {
   error: SerializedError | null;
 }
 
+/** The jobs that this window can ask for. */
+type QueuedByWindow = 'compress' | 'export' | 'evaluate' | 'resume';
+
 /** What was asked for, so that it can be asked for again. */
 export interface AskedJob {
-  method: 'compress' | 'export' | 'resume';
-  params: EngineCalls['compress' | 'export' | 'resume']['params'];
+  method: QueuedByWindow;
+  params: EngineCalls[QueuedByWindow]['params'];
   result: unknown;
 }
 
@@ -112,7 +115,7 @@ export function ask<Method extends EngineMethodName>(
 }
 
 /** Puts a job into the queue; its end is seen in `jobs`, its result in `asked`. */
-export async function enqueue<Method extends 'compress' | 'export' | 'resume'>(
+export async function enqueue<Method extends QueuedByWindow>(
   method: Method,
   params: EngineCalls[Method]['params'],
 ): Promise<EngineCalls[Method]['result']> {

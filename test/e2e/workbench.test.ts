@@ -110,9 +110,9 @@ describe.skipIf(!HAS_CHROMIUM)('the workbench in a browser', () => {
 
   it('shows what each matrix becomes, and paints a rule', async () => {
     await page.getByRole('region', { name: 'Presets' }).getByRole('button', { name: 'q4_k_m' }).first().click();
-    await page.getByRole('button', { name: 'block 2, q_proj: Q4_K, 4.50 bits' }).click();
+    await page.getByRole('button', { name: 'block 2, q_proj: Q4_K 4.5 bits' }).click();
     await page.getByRole('button', { name: 'Set the rule' }).click();
-    await page.getByRole('button', { name: 'block 2, q_proj: Q6_K, 6.56 bits' }).waitFor();
+    await page.getByRole('button', { name: 'block 2, q_proj: Q6_K 6.6 bits' }).waitFor();
     expect(await page.getByLabel('Recipe, YAML').inputValue()).toContain('overrides:');
     await page.keyboard.press('Escape');
   });
@@ -143,6 +143,23 @@ describe.skipIf(!HAS_CHROMIUM)('the workbench in a browser', () => {
       }
     },
     3 * JOB_MS,
+  );
+
+  it(
+    'measures a run that its recipe did not',
+    async () => {
+      await go('Recipe');
+      await page.getByRole('region', { name: 'Presets' }).getByRole('button', { name: 'q8_0' }).first().click();
+      const run = page.getByRole('button', { name: 'Run', exact: true });
+      await expect.poll(() => run.isEnabled()).toBe(true);
+      await run.click();
+      await go('Compare');
+      await page.getByText('One finished run was not measured like this: q8_0').waitFor({ timeout: JOB_MS });
+      await page.getByRole('button', { name: 'Measure on docs.test.txt' }).click();
+      const table = page.getByRole('table', { name: 'Compared runs' });
+      await table.getByRole('button', { name: 'q8_0' }).waitFor({ timeout: JOB_MS });
+    },
+    2 * JOB_MS,
   );
 
   it(

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { parseRecipe } from '../../../core/contract/parse-recipe.ts';
 import type { RunSummary } from '../../../core/contract/runs-result.ts';
 import { comparedCsv, frontIds, sortPoints } from '../../../renderer/model/compared-columns.ts';
-import { comparePoints, protocolsOf, runsToShow } from '../../../renderer/model/compare-points.ts';
+import { comparePoints, protocolsOf, runsToShow, unmeasuredRuns } from '../../../renderer/model/compare-points.ts';
 
 const USED = { seconds: 1, cpuSeconds: 1, peakRssBytes: 1 };
 const Q4 = parseRecipe('lathe: 1\nname: q4\nsteps: [{ step: quantize, format: q4_k_m }]\n', 'r');
@@ -97,6 +97,26 @@ describe('comparePoints', () => {
     ];
     expect(comparePoints(runs, '/m', RECIPES)).toEqual([]);
     expect(comparePoints([evaluated('e', 2, '/nowhere', 0.1)], '/m', RECIPES)).toEqual([]);
+  });
+});
+
+describe('unmeasuredRuns', () => {
+  const points = comparePoints(RUNS, '/m', RECIPES);
+
+  it('finds finished compressions that are not on the chart', () => {
+    const more = [
+      ...RUNS,
+      compressed('c9', 9, '/out/new', 50),
+      { ...compressed('c8', 8, '/out/x', 5), state: 'failed' as const },
+    ];
+    expect(unmeasuredRuns(more, '/m', points).map(({ runId }) => runId)).toEqual(['c9']);
+    expect(unmeasuredRuns(RUNS, '/m', points)).toEqual([]);
+  });
+
+  it('asks once for a place, of the newest run in it', () => {
+    expect(unmeasuredRuns(RUNS, '/m', []).map(({ runId }) => runId)).toEqual(['c3', 'c2']);
+    const failed = { ...compressed('c7', 8, '/out/q4', 5), state: 'failed' as const };
+    expect(unmeasuredRuns([...RUNS, failed], '/m', []).map(({ runId }) => runId)).toEqual(['c2']);
   });
 });
 
