@@ -27,7 +27,7 @@ export function LayerMapView({ map, selected, onSelect }: LayerMapViewProps): JS
   return (
     <section className="panel" aria-label="Layer map">
       <div className="row spread">
-        <h3>What each matrix becomes</h3>
+        <h2 className="minor">What each matrix becomes</h2>
         <span className="row quiet small" aria-hidden="true">
           fewer bits
           {[0, 1, 2, 3, 4].map((shade) => (

@@ -32,7 +32,7 @@ export function PresetList({ model }: { model: string }): JSX.Element {
   }, [model, presets, text]);
   return (
     <section className="presets" aria-label="Presets">
-      <h3>Presets</h3>
+      <h2 className="minor">Presets</h2>
       <ul>
         {presets.map((preset) => (
           <li key={preset.name}>

@@ -2,6 +2,11 @@ import { useRef, type JSX, type KeyboardEvent } from 'react';
 import type { SerializedError } from '../../core/errors.ts';
 import { typeRecipe } from '../state/recipe-store.ts';
 
+/** The place stands in front of it already. */
+function withoutPlace(what: string): string {
+  return what.replace(/^"recipe", line \d+, column \d+: /, '');
+}
+
 /** The recipe's text with its line numbers; a fault stands below, and its line is marked. */
 export function RecipeEditor({ text, error }: { text: string; error: SerializedError | null }): JSX.Element {
   const area = useRef<HTMLTextAreaElement>(null);
@@ -56,7 +61,7 @@ export function RecipeEditor({ text, error }: { text: string; error: SerializedE
             <button type="button" className="plain bad" onClick={showFault}>
               {line === undefined ? 'Fault' : `Line ${line}, column ${column ?? 1}`}
             </button>
-            <span className="bad wrap">{error.what}</span> <span>{error.whatToDo}</span>
+            <span className="bad wrap">{withoutPlace(error.what)}</span> <span>{error.whatToDo}</span>
           </>
         )}
       </div>

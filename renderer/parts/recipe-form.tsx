@@ -33,14 +33,14 @@ export function RecipeForm({ recipe }: { recipe: Recipe | null }): JSX.Element {
   if (recipe === null) {
     return (
       <section className="recipe-form" aria-label="Fields">
-        <h3>Fields</h3>
+        <h2 className="minor">Fields</h2>
         <p className="quiet">They come back when the text is a recipe again.</p>
       </section>
     );
   }
   return (
     <section className="recipe-form" aria-label="Fields">
-      <h3>Fields</h3>
+      <h2 className="minor">Fields</h2>
       <StepFields recipe={recipe} />
       <TextFields recipe={recipe} />
       <LimitFields recipe={recipe} />

@@ -31,7 +31,7 @@ export function SideBySide({
   return (
     <section className="panel" aria-label="Side by side">
       <div className="row spread">
-        <h3>Side by side</h3>
+        <h2 className="minor">Side by side</h2>
         <button type="button" className="plain" onClick={onClear}>
           Clear
         </button>

@@ -54,7 +54,7 @@ export function SweepPanel({ model, onQueued }: { model: string; onQueued: () =>
   const isReady = picked.length > 0 && folder !== '' && measuredText !== '' && (!needsText || shownText !== '');
   return (
     <section className="panel" aria-label="Sweep">
-      <h3>Sweep</h3>
+      <h2 className="minor">Sweep</h2>
       <div className="row" role="group" aria-label="Presets of the sweep">
         {presets.map(({ name }) => (
           <label key={name} className="row tight">

@@ -67,7 +67,7 @@ function ExportForm({ model }: { model: string }) {
   return (
     <Workspace>
       <section className="panel form" aria-label="Export">
-        <h3>Export as GGUF</h3>
+        <h2 className="minor">Export as GGUF</h2>
         <div className="row fields">
           <div className="field">
             <label htmlFor="export-type">Type</label>
@@ -139,7 +139,7 @@ function ExportForm({ model }: { model: string }) {
 function ExportCard({ result }: { result: ExportResult }) {
   return (
     <section className="panel form" aria-label={`Exported ${result.type}`}>
-      <h3 className="good">Exported and verified: {result.type}</h3>
+      <h2 className="minor good">Exported and verified: {result.type}</h2>
       <p>Every tensor was read back and compared. llama.cpp, and programs built on it, run the file as it is.</p>
       <Facts
         facts={[

@@ -69,7 +69,7 @@ export function ModelsScreen(): JSX.Element {
       </form>
       <div className="two-columns">
         <section className="panel" aria-label="Browse for a model">
-          <h3>Browse</h3>
+          <h2 className="minor">Browse</h2>
           <FileBrowser start={null} wants="model" onChoose={open} />
         </section>
         <Recent onOpen={open} />
@@ -89,7 +89,7 @@ function Recent({ onOpen }: { onOpen: (path: string) => void }) {
   useEffect(read, []);
   return (
     <section className="panel" aria-label="Recent models">
-      <h3>Recent</h3>
+      <h2 className="minor">Recent</h2>
       {models === null && <p className="quiet">Reading…</p>}
       {models?.length === 0 && <p className="quiet">Models that you open are listed here.</p>}
       <ul className="file-list">

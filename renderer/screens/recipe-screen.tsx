@@ -77,7 +77,7 @@ function RecipeDesk({ model }: { model: string }) {
         <PresetList model={model} />
         <div className="stack">
           <div className="row spread">
-            <h3>Recipe</h3>
+            <h2 className="minor">Recipe</h2>
             <span className="row tight">
               <button type="button" disabled={text.past.length === 0} onClick={undoRecipe}>
                 <Icon name="undo" /> Undo
@@ -89,7 +89,7 @@ function RecipeDesk({ model }: { model: string }) {
           </div>
           <RecipeEditor text={text.present} error={error} />
           {planError !== null && <ErrorPanel error={planError} />}
-          {estimated !== null && estimated.problems.length > 0 && (
+          {error === null && estimated !== null && estimated.problems.length > 0 && (
             <ul className="problems">
               {estimated.problems.map(({ message, blocking }) => (
                 <li key={message} className={blocking ? 'bad' : 'warn'}>

@@ -32,7 +32,7 @@ export function RunsScreen(): JSX.Element {
     <Workspace inspected={useInspected(selected, () => setSelected(null))}>
       <section className="panel" aria-label="Queue">
         <div className="row spread">
-          <h3>Queue</h3>
+          <h2 className="minor">Queue</h2>
           {ended.length > 0 && (
             <button type="button" onClick={() => ended.forEach(({ id }) => removeJob(id))}>
               Clear those that ended
@@ -122,13 +122,13 @@ function PastRunsTable({ selected, onSelect }: { selected: string | null; onSele
   const [shown, setShown] = useState(SHOWN_AT_FIRST);
   return (
     <section className="panel" aria-label="Past runs">
-      <h3>Past runs</h3>
+      <h2 className="minor">Past runs</h2>
       {error !== null && <ErrorPanel error={error} />}
       {runs === null && error === null && <p className="quiet">Reading the journals…</p>}
       {runs?.length === 0 && <p className="quiet">No run yet. Every run leaves a journal, also one that was killed.</p>}
       {runs !== null && runs.length > 0 && (
         <div className="table-scroll">
-          <table aria-label="Past runs">
+          <table className="past-runs" aria-label="Past runs">
             <thead>
               <tr>
                 <th scope="col">Started</th>

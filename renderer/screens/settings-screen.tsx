@@ -38,7 +38,7 @@ export function SettingsScreen(): JSX.Element {
     <Workspace>
       {error !== null && <ErrorPanel error={error} />}
       <section className="panel form" aria-label="Appearance">
-        <h3>Appearance</h3>
+        <h2 className="minor">Appearance</h2>
         <div className="segmented" role="group" aria-label="Theme">
           {THEMES.map(([theme, name]) => (
             <button
@@ -53,7 +53,7 @@ export function SettingsScreen(): JSX.Element {
         </div>
       </section>
       <section className="panel form" aria-label="Limits">
-        <h3>Limits, from the next start on</h3>
+        <h2 className="minor">Limits, from the next start on</h2>
         <div className="row fields">
           <NumberField
             label="Threads (empty: as many as there are)"
@@ -67,7 +67,7 @@ export function SettingsScreen(): JSX.Element {
       <CachePanel />
       <DoctorPanel />
       <section className="panel form" aria-label="Keyboard">
-        <h3>Keyboard</h3>
+        <h2 className="minor">Keyboard</h2>
         <Facts facts={KEYS} />
       </section>
     </Workspace>
@@ -126,7 +126,7 @@ function CachePanel() {
   }
   return (
     <section className="panel form" aria-label="Measurement cache">
-      <h3>Measurement cache</h3>
+      <h2 className="minor">Measurement cache</h2>
       {error !== null && <ErrorPanel error={error} />}
       {cache !== null && (
         <Facts
@@ -163,7 +163,7 @@ function DoctorPanel() {
   const { cpu, kernels, gpus, providers, limits, versions, home, problems } = machine;
   return (
     <section className="panel form" aria-label="This machine">
-      <h3>This machine</h3>
+      <h2 className="minor">This machine</h2>
       <Facts
         facts={[
           ['Lathe', version ?? machine.version],
