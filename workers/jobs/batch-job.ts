@@ -10,7 +10,7 @@ import { startUsage } from '../engine/process-usage.ts';
 import { BatchProgress } from './batch-progress.ts';
 import { readCompressResult } from './compress-documents.ts';
 import { isFinishedOutput } from './finished-output.ts';
-import { openSource } from './open-source.ts';
+import { openQuantizable } from './open-source.ts';
 import { readRecipeInputs } from './recipe-inputs.ts';
 
 /** Tries of a job whose failure may go by itself. */
@@ -97,7 +97,7 @@ async function runOne(
   { force, retryDelayMs, kernels, compress }: JobTools,
   outcome: Outcome,
 ): Promise<void> {
-  const source = await openSource(model);
+  const source = await openQuantizable(model);
   const inputs = await readRecipeInputs(recipe, recipeFolder);
   const { threads, signal } = job;
   if (await isFinishedOutput(output, source, recipe, inputs, kernels, () => ({ threads, signal }))) {

@@ -5,12 +5,12 @@ import type { CompressResult } from '../../core/contract/results.ts';
 import { FormatError } from '../../core/errors.ts';
 import type { FinishedWork, SourceFile } from '../../core/methods/lossless/work.ts';
 import { elementCount } from '../../core/formats/safetensors/tensor-size.ts';
-import type { SafetensorsModel } from '../../core/model/open-model.ts';
 import { bitsPerWeight } from '../../core/units.ts';
 import { compareByCodePoint } from '../../core/utf8.ts';
 import { readLatheFile, toBase64 } from '../engine/lathe-json.ts';
 import { nodeFileAccess } from '../engine/node-file-access.ts';
 import { programVersion } from '../engine/run-identity.ts';
+import type { QuantizableModel } from './open-source.ts';
 
 /** What `lathe.json` says beside sizes and hashes. */
 export interface OutputFacts {
@@ -23,7 +23,7 @@ export interface OutputFacts {
 export function describeOutput(
   finished: FinishedWork,
   files: readonly SourceFile[],
-  model: SafetensorsModel,
+  model: QuantizableModel,
   recipe: Recipe,
   { method, seed = null, quantization }: OutputFacts,
 ): Omit<LatheFile, 'integrity'> {
@@ -40,7 +40,7 @@ export function describeOutput(
       kind: model.openedAs === 'folder' ? 'folder' : 'file',
       architecture: model.architecture,
       parameters: model.parameters,
-      storedBytes: sumOf(model.tensors, ({ sizeBytes }) => sizeBytes),
+      storedBytes: sumOf<{ sizeBytes: number }>(model.tensors, ({ sizeBytes }) => sizeBytes),
       files: [...sourceFiles].sort((a, b) => compareByCodePoint(a.path, b.path)),
       emptyFolders: model.emptyFolders,
     },

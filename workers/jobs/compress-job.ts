@@ -5,7 +5,6 @@ import type { CompressResult } from '../../core/contract/results.ts';
 import type { RunFigures } from '../../core/contract/run-figures.ts';
 import { JobError, VerificationError, WorkbenchError } from '../../core/errors.ts';
 import type { QuantizeKernels } from '../../core/kernels/quantize-kernels.ts';
-import type { WorkContext } from '../../core/methods/lossless/work.ts';
 import type { ResourcePool } from '../../core/scheduling/resource-pool.ts';
 import { runTasks } from '../../core/scheduling/run-tasks.ts';
 import type { Task, TaskRecords } from '../../core/scheduling/task.ts';
@@ -35,9 +34,9 @@ import type { AllocationTools } from './allocate-formats.ts';
 import { readCompressResult } from './compress-documents.ts';
 import type { Compression, PreparedCompression } from './compression.ts';
 import { evaluateOutput } from './evaluate-output.ts';
-import { openSource } from './open-source.ts';
+import { openQuantizable, type QuantizableModel } from './open-source.ts';
 import { outputPath } from './output-path.ts';
-import { planCompression } from './plan-compression.ts';
+import { planCompression, type OutputContext } from './plan-compression.ts';
 import { allInputs, readRecipeInputs } from './recipe-inputs.ts';
 import { requireOutputRoom } from './require-output-room.ts';
 
@@ -67,7 +66,7 @@ export async function compressJob(asked: CompressOptions, tools: CompressTools):
   const options = { ...asked, recipeFolder, onEvent: recorder.onEvent };
   const { recipe, resume, force, signal, onEvent } = options;
   onEvent({ event: 'stage', stage: 'plan' });
-  const model = await openSource(options.model);
+  const model = await openQuantizable(options.model);
   const output = await outputPath(options.output, model);
   if (!resume) await refuseExistingOutput(output, force);
   const inputs = await readRecipeInputs(recipe, recipeFolder);
@@ -77,10 +76,9 @@ export async function compressJob(asked: CompressOptions, tools: CompressTools):
     files: nodeOutputFiles,
     access: nodeFileAccess,
     call: () => tracker.call(),
-    model,
     folder: newFolderOf(output),
   };
-  const compression = await planCompression(context, options, inputs, tools);
+  const compression = await planCompression(context, model, options, inputs, tools);
   // What an interrupted run has written already would be counted twice.
   if (!resume) await requireOutputRoom(output, model, compression, kernels);
   const pool = poolOf(options);
@@ -106,7 +104,7 @@ export async function compressJob(asked: CompressOptions, tools: CompressTools):
     });
     await applyRetention(home, begun.runId, kernels, recorder);
     if (begun.isCommitted) await finishCommitted(output, place, context);
-    else await runWork({ compression, context, begun, place, tracker, options, fingerprints, takePrints, pool });
+    else await runWork({ compression, context, model, begun, place, tracker, options, fingerprints, takePrints, pool });
     await evaluateOutput({ output, inputs, options, begun, evaluate: tools.evaluate });
     const result = await readCompressResult(output);
     const used = await usage();
@@ -145,7 +143,7 @@ function figuresOf(
 }
 
 /** An output that a killed run had put in its place is hashed before it is called verified. */
-async function finishCommitted(output: string, place: OutputFolder, { kernels, call }: WorkContext): Promise<void> {
+async function finishCommitted(output: string, place: OutputFolder, { kernels, call }: OutputContext): Promise<void> {
   const files = (await readLatheFile(output))?.output.files ?? [];
   const digests = await kernels.digestFiles(
     files.map(({ path }) => `${output}/${path}`),
@@ -164,7 +162,8 @@ async function finishCommitted(output: string, place: OutputFolder, { kernels, c
 
 interface RunParts {
   compression: Compression;
-  context: WorkContext;
+  context: OutputContext;
+  model: QuantizableModel;
   begun: BegunRun;
   place: OutputFolder;
   tracker: ProgressTracker;
@@ -175,7 +174,7 @@ interface RunParts {
 }
 
 async function runWork(parts: RunParts): Promise<void> {
-  const { compression, context, begun, place, tracker, options, fingerprints, takePrints, pool } = parts;
+  const { compression, context, model, begun, place, tracker, options, fingerprints, takePrints, pool } = parts;
   const { folder } = context;
   const prepared = await compression.prepare();
   await begun.folder.journal.append({ type: 'plan', items: prepared.items.length });
@@ -194,7 +193,7 @@ async function runWork(parts: RunParts): Promise<void> {
   await writeFileDurably(`${folder}/${LATHE_FILE_NAME}`, text);
   // What was written must be readable before it may replace anything.
   await readCompressResult(folder);
-  for (const message of [...context.model.notes, ...finished.notes]) options.onEvent({ event: 'note', message });
+  for (const message of [...model.notes, ...finished.notes]) options.onEvent({ event: 'note', message });
   stopIfAsked(options.signal);
   await begun.folder.journal.append({ type: 'committing', latheFileSha256: sha256Hex(text) });
   await begun.folder.journal.flush();

@@ -3,12 +3,12 @@ import { contentBytes, shareMemory } from '../../core/evaluation/evaluation-memo
 import type { EstimateResult } from '../../core/contract/results.ts';
 import { ModelError } from '../../core/errors.ts';
 import type { Kernels } from '../../core/kernels/kernels.ts';
-import type { SafetensorsModel } from '../../core/model/open-model.ts';
 import { defaultMemoryLimit } from '../engine/free-memory.ts';
 import type { EstimateOptions } from '../engine/job-options.ts';
 import { nodeFileAccess } from '../engine/node-file-access.ts';
 import { describeWeights } from '../inference/open-forward-pass.ts';
 import { openWeightSource } from '../inference/open-weight-source.ts';
+import type { QuantizableModel } from './open-source.ts';
 import type { RecipeInputs } from './recipe-inputs.ts';
 
 /** The window and the text that the estimate is for: the default context, and a text as large as WikiText-2's test part. */
@@ -17,7 +17,7 @@ const TEXT = { textBytes: 1_300_000, tokens: 300_000 };
 
 /** What `lathe evaluate` would take of memory for a model alone, or why it cannot run it. */
 export async function estimateEvaluation(
-  model: SafetensorsModel,
+  model: QuantizableModel,
   { threads, memoryLimitBytes }: EstimateOptions,
   kernels: Kernels,
 ): Promise<EstimateResult['evaluation']> {
@@ -40,7 +40,7 @@ export async function estimateEvaluation(
  * @throws as `describeWeights`, where the model cannot be run
  */
 export async function estimateCalibration(
-  model: SafetensorsModel,
+  model: QuantizableModel,
   { calibration, calibrationTexts }: RecipeInputs,
   withGram: boolean,
   { threads, memoryLimitBytes }: EstimateOptions,
@@ -60,12 +60,12 @@ export async function estimateCalibration(
   return shareMemory([description], { length, processBytes, limitBytes, threads }).memory.peakMemoryBytes;
 }
 
-async function describeModel(model: SafetensorsModel, threads: number, kernels: Kernels) {
+async function describeModel(model: QuantizableModel, threads: number, kernels: Kernels) {
   return describeWeights(model.config, await openWeightSource(model, kernels, () => ({ threads })));
 }
 
 async function processBytesFor(
-  model: SafetensorsModel,
+  model: QuantizableModel,
   contents: { textBytes: number; tokens: number; sequences: number },
   threads: number,
   kernels: Kernels,

@@ -18,7 +18,7 @@ import { refuseExistingOutput } from '../engine/output-folder.ts';
 import { createProgressTracker } from '../engine/progress-tracker.ts';
 import { stopIfAsked } from '../../core/stop-if-asked.ts';
 import { estimateCalibration, estimateEvaluation } from './estimate-evaluation.ts';
-import { openSource } from './open-source.ts';
+import { openQuantizable, requireSource, type QuantizableModel } from './open-source.ts';
 import { outputPath } from './output-path.ts';
 import { planCompression } from './plan-compression.ts';
 import { readRecipeInputs, type RecipeInputs } from './recipe-inputs.ts';
@@ -45,7 +45,7 @@ const SLOW_BYTES_PER_SECOND = 40e6;
  * Cost: reads headers, and at most 256 MiB of weights.
  */
 export async function estimateJob(options: EstimateOptions, kernels: QuantizeKernels): Promise<EstimateResult> {
-  const model = await openSource(options.model);
+  const model = await openQuantizable(options.model);
   const { recipe, output } = options;
   requireSupported(recipe);
   const place = output && (await outputPath(output.path, model));
@@ -54,7 +54,7 @@ export async function estimateJob(options: EstimateOptions, kernels: QuantizeKer
   const [step] = recipe.steps;
   const figures =
     step?.step === 'encode'
-      ? await estimateLossless(step, model, options, kernels)
+      ? await estimateLossless(step, requireSource(model, options.model), options, kernels)
       : await estimateQuantized(model, inputs, options, kernels);
   if (place !== null) {
     const bounds = { low: figures.storedBytesLow, high: figures.storedBytesHigh };
@@ -121,7 +121,7 @@ async function estimateLossless(
 
 /** From headers alone. */
 async function estimateQuantized(
-  model: SafetensorsModel,
+  model: QuantizableModel,
   inputs: RecipeInputs,
   options: EstimateOptions,
   kernels: QuantizeKernels,
@@ -133,11 +133,10 @@ async function estimateQuantized(
     files: nodeOutputFiles,
     access: nodeFileAccess,
     call: () => ({ threads, signal: options.signal }),
-    model,
     folder: '',
   };
   const asked = { ...options, output: '', resume: false, force: false };
-  const plan = await planCompression(context, asked, inputs, { measure: notPlanned, measureErrors: notPlanned });
+  const plan = await planCompression(context, model, asked, inputs, { measure: notPlanned, measureErrors: notPlanned });
   const { threads: used, memoryBytes } = openResourcePool(threads, memoryLimitBytes).sizeOf(plan.demand, 'this job');
   const usesGptq = recipe.steps.some((step) => step.step === 'quantize' && step.method === 'gptq');
   const calibrating = await estimateCalibration(model, inputs, usesGptq, options, kernels);
@@ -167,7 +166,7 @@ const FAST_FLOPS = 120e9;
 const SLOW_FLOPS = 8e9;
 
 /** Of solving for every matrix: out · in² + 4/3 · in³. */
-function gptqFlops({ tensors }: SafetensorsModel): number {
+function gptqFlops({ tensors }: QuantizableModel): number {
   return tensors.reduce(
     (sum, { shape: [rows = 0, columns = 0] }) => sum + rows * columns ** 2 + (4 / 3) * columns ** 3,
     0,
@@ -175,7 +174,7 @@ function gptqFlops({ tensors }: SafetensorsModel): number {
 }
 
 /** Of the Gram matrices, for each token: maps that share an input are counted each by itself. */
-function gramFlops({ tensors }: SafetensorsModel): number {
+function gramFlops({ tensors }: QuantizableModel): number {
   return tensors.reduce((sum, { shape: [, columns = 0] }) => sum + columns ** 2, 0);
 }
 

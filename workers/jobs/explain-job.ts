@@ -4,13 +4,15 @@ import { requireSupported } from '../../core/contract/unsupported-recipe.ts';
 import { UsageError } from '../../core/errors.ts';
 import { planUnits } from '../../core/formats/dfloat11/plan-units.ts';
 import { layOutGguf } from '../../core/methods/gguf/plan-gguf-export.ts';
+import { layOutFromGguf } from '../../core/methods/gguf/requantize-layout.ts';
 import { resolveFormats } from '../../core/methods/gguf/resolve-formats.ts';
 import { skippedTensors } from '../../core/methods/lossless/skipped-tensors.ts';
 import { matchOverrides } from '../../core/methods/match-overrides.ts';
 import type { ModelTensor, SafetensorsModel } from '../../core/model/open-model.ts';
 import { quoted } from '../../core/quoted.ts';
 import type { ExplainOptions } from '../engine/job-options.ts';
-import { openSource } from './open-source.ts';
+import { nodeFileAccess } from '../engine/node-file-access.ts';
+import { openQuantizable, requireSource, type QuantizableModel } from './open-source.ts';
 
 interface Explanation {
   tensors: ExplainedTensor[];
@@ -25,21 +27,21 @@ interface Explanation {
  */
 export async function explainJob({ model: path, recipe, tensor: pattern }: ExplainOptions): Promise<ExplainResult> {
   requireSupported(recipe);
-  const model = await openSource(path);
-  const { tensors, notes } = explain(model, recipe);
+  const model = await openQuantizable(path);
+  const { tensors, notes } = await explain(model, recipe, path);
   return { schema: 1, model: path, recipe, tensors: pattern === null ? tensors : matching(tensors, pattern), notes };
 }
 
-function explain(model: SafetensorsModel, recipe: Recipe): Explanation {
+async function explain(model: QuantizableModel, recipe: Recipe, path: string): Promise<Explanation> {
   const [step] = recipe.steps;
   if (step?.step === 'quantize') return explainQuantized(model, recipe, step);
   if (step?.step !== 'encode') return { tensors: [], notes: [] };
-  return step.codec === 'dfloat11' ? explainDfloat11(model, recipe, step) : explainSplitPlane(model, recipe, step);
+  const source = requireSource(model, path);
+  return step.codec === 'dfloat11' ? explainDfloat11(source, recipe, step) : explainSplitPlane(source, recipe, step);
 }
 
-function explainQuantized(model: SafetensorsModel, recipe: Recipe, step: QuantizeStep): Explanation {
-  const layout = layOutGguf(model);
-  const originals = new Map(model.tensors.map((tensor) => [tensor.name, tensor]));
+async function explainQuantized(model: QuantizableModel, recipe: Recipe, step: QuantizeStep): Promise<Explanation> {
+  const layout = model.kind === 'gguf' ? await layOutFromGguf(model, nodeFileAccess) : layOutGguf(model);
   const { tensors, notes } = resolveFormats(layout, step, recipe, recipe.calibration !== undefined);
   return {
     notes: [...layout.keys.notes, ...notes],
@@ -51,7 +53,7 @@ function explainQuantized(model: SafetensorsModel, recipe: Recipe, step: Quantiz
       return {
         name: candidate.canonicalName,
         shape: candidate.shape,
-        dtype: originals.get(candidate.canonicalName)?.dtype ?? '',
+        dtype: candidate.source.type,
         becomes: types.length === 1 ? (types[0] ?? '') : 'allocated',
         ...(types.length === 1 ? {} : { choices: types }),
         method,

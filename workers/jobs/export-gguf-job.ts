@@ -54,7 +54,7 @@ export async function exportGgufJob(
   await refuseExistingFile(output, force);
   const pool = poolOf(options);
   const plain = jobDemand(kernels, options.threads, model.tensors.length);
-  const demand = method === 'gptq' ? withFeedback(plain, model) : plain;
+  const demand = method === 'gptq' ? withFeedback(plain, model.tensors) : plain;
   const { threads } = pool.sizeOf(demand, 'this job');
   const source = options.hasTokenizer ? await readExportedTokenizer(model) : null;
   const layout = layOutGguf(model);

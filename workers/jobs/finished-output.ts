@@ -1,10 +1,10 @@
 import type { LatheFile } from '../../core/contract/lathe-file.ts';
 import type { Recipe } from '../../core/contract/recipe.ts';
 import type { CallOptions, Kernels } from '../../core/kernels/kernels.ts';
-import type { SafetensorsModel } from '../../core/model/open-model.ts';
 import { readLatheFile } from '../engine/lathe-json.ts';
 import { nodeFileAccess } from '../engine/node-file-access.ts';
 import { programVersion } from '../engine/run-identity.ts';
+import type { QuantizableModel } from './open-source.ts';
 import type { RecipeInputs } from './recipe-inputs.ts';
 
 /**
@@ -15,7 +15,7 @@ import type { RecipeInputs } from './recipe-inputs.ts';
  */
 export async function isFinishedOutput(
   output: string,
-  model: SafetensorsModel,
+  model: QuantizableModel,
   recipe: Recipe,
   inputs: RecipeInputs,
   kernels: Kernels,

@@ -17,15 +17,13 @@ import type { CacheKey, MeasurementCache } from '../engine/measurement-cache.ts'
 import { createProgressTracker, type ProgressTracker } from '../engine/progress-tracker.ts';
 import type { OpenProber, Prober } from '../inference/prober.ts';
 import type { ExportImportance } from './export-importance.ts';
-import { quantizedBytes, quantizeTensor, type TensorToQuantize } from './quantize-tensor.ts';
+import { FEEDBACK_BYTES, quantizedBytes, quantizeTensor, type TensorToQuantize } from './quantize-tensor.ts';
 
 /** Tokens that each probe runs, at most, in whole windows. */
 const PROBE_TOKENS = 1024;
 /** Raised when the same weights and texts would give other figures. */
 const METHOD_VERSION = 1;
 const KIND = 'format-errors';
-/** What error feedback takes for each number of a Gram matrix. */
-const FEEDBACK_BYTES = 16;
 
 export interface FormatErrorTools {
   kernels: QuantizeKernels;
@@ -176,14 +174,8 @@ class FormatMeasurement {
       layer.push(error);
       if (choice === middle) {
         const { source, canonicalName, layer: block, elements } = candidate;
-        const stored = {
-          source: range,
-          type: choice.type,
-          columns: source.columns,
-          order: 'stored',
-          heads: 1,
-          add: 0,
-        } as const;
+        const rows = candidate.stored ?? { order: 'stored' as const, heads: 1, add: 0 };
+        const stored = { source: range, type: choice.type, columns: source.columns, ...rows };
         divergence = await prober.probe({ tensor: canonicalName, block, stored, elements }, options.signal);
       }
       await rm(range.path, { force: true });

@@ -1,7 +1,7 @@
 import type { QuantizationFacts } from '../../core/contract/lathe-file.ts';
 import type { QuantizeStep, Recipe } from '../../core/contract/recipe.ts';
 import { WorkbenchError } from '../../core/errors.ts';
-import type { QuantizeFigures, QuantizeKernels } from '../../core/kernels/quantize-kernels.ts';
+import type { QuantizeFigures } from '../../core/kernels/quantize-kernels.ts';
 import { FILE_TYPES, type ChosenType } from '../../core/methods/gguf/gguf-types.ts';
 import {
   layOutGguf,
@@ -9,14 +9,15 @@ import {
   type GgufExportPlan,
   type GgufExportTensor,
 } from '../../core/methods/gguf/plan-gguf-export.ts';
+import { layOutFromGguf } from '../../core/methods/gguf/requantize-layout.ts';
 import { resolveFormats, type ResolvedTensor } from '../../core/methods/gguf/resolve-formats.ts';
 import { ggufMixNamed } from '../../core/contract/gguf-mixes.ts';
-import type { FinishedWork, SourceFile, WorkContext, WorkItem, WorkRecords } from '../../core/methods/lossless/work.ts';
+import type { FinishedWork, SourceFile, WorkItem, WorkRecords } from '../../core/methods/lossless/work.ts';
 import { groupBySize } from '../../core/methods/lossless/group-by-size.ts';
-import type { SafetensorsModel } from '../../core/model/open-model.ts';
+import type { GgufModel } from '../../core/model/gguf-model.ts';
 import { compareByCodePoint } from '../../core/utf8.ts';
 import type { CompressOptions } from '../engine/job-options.ts';
-import { sha256Hex } from '../engine/lathe-json.ts';
+import { readLatheFile, sha256Hex } from '../engine/lathe-json.ts';
 import { jobDemand } from '../engine/memory-limit.ts';
 import type { ProgressTracker } from '../engine/progress-tracker.ts';
 import { allocateFormats, type AllocatedFormats, type AllocationTools } from './allocate-formats.ts';
@@ -24,7 +25,16 @@ import { describeOutput } from './compress-documents.ts';
 import type { Compression, PreparedCompression, VerifiedOutput } from './compression.ts';
 import { importanceFor, type ExportImportance } from './export-importance.ts';
 import { readExportedTokenizer } from './exported-tokenizer.ts';
-import { quantizedBytes, quantizeTensor, relativeErrorOf, withFeedback, type Quantized } from './quantize-tensor.ts';
+import {
+  copyBlocks,
+  quantizedBytes,
+  quantizeTensor,
+  relativeErrorOf,
+  withFeedback,
+  type Quantized,
+} from './quantize-tensor.ts';
+import type { QuantizableModel } from './open-source.ts';
+import type { OutputContext } from './plan-compression.ts';
 import type { RecipeInputs } from './recipe-inputs.ts';
 import { verifyExportedGguf } from './verify-exported-gguf.ts';
 
@@ -34,7 +44,8 @@ export const GGUF_FILE = 'model.gguf';
 const GROUP_BYTES = 16 << 20;
 
 export interface QuantizedParts {
-  context: WorkContext & { kernels: QuantizeKernels };
+  context: OutputContext;
+  model: QuantizableModel;
   recipe: Recipe;
   step: QuantizeStep;
   options: CompressOptions;
@@ -51,9 +62,9 @@ type Tokenizer = Awaited<ReturnType<typeof readExportedTokenizer>>;
  * TOKENIZER_INVALID, TOKENIZER_NOT_SUPPORTED; UsageError RECIPE_INVALID_PATTERN, ALLOCATION_BUDGET_TOO_SMALL
  */
 export async function planQuantized(parts: QuantizedParts): Promise<Compression> {
-  const { context, recipe, step, options, inputs } = parts;
-  const { model, kernels } = context;
-  const layout = layOutGguf(model);
+  const { context, model, recipe, step, options, inputs } = parts;
+  const { kernels, access } = context;
+  const layout = model.kind === 'gguf' ? await layOutFromGguf(model, access) : layOutGguf(model);
   const { tokenizer, notes: ofTokenizer } = await tokenizerOf(model);
   const hasImportance = inputs.calibration !== null || inputs.imatrix !== null;
   const resolved = resolveFormats(layout, step, recipe, hasImportance);
@@ -71,7 +82,7 @@ export async function planQuantized(parts: QuantizedParts): Promise<Compression>
   const cheapest = makePlan(typesOf(resolved.tensors, allocation?.cheapest ?? null));
   const low = storedIn(cheapest);
   return {
-    demand: usesGptq ? withFeedback(plain, model) : plain,
+    demand: usesGptq ? withFeedback(plain, model.tensors) : plain,
     storedBytes: { low, high: low + (allocation?.spareBytes ?? 0) },
     notes: [...cheapest.notes, ...resolved.notes, ...ofTokenizer],
     async prepare() {
@@ -118,8 +129,9 @@ function fileTypeOf({ format }: QuantizeStep): number | null {
   return mix === null ? null : FILE_TYPES[mix];
 }
 
-/** A model without a tokenizer can be quantized, and a note says what its file is not good for. */
-async function tokenizerOf(model: SafetensorsModel): Promise<{ tokenizer: Tokenizer | null; notes: string[] }> {
+/** A GGUF file's own keys come along. A model without a tokenizer can be quantized, and a note says what its file is not good for. */
+async function tokenizerOf(model: QuantizableModel): Promise<{ tokenizer: Tokenizer | null; notes: string[] }> {
+  if (model.kind === 'gguf') return { tokenizer: null, notes: [await twiceQuantized(model)] };
   try {
     return { tokenizer: await readExportedTokenizer(model), notes: [] };
   } catch (error) {
@@ -127,6 +139,18 @@ async function tokenizerOf(model: SafetensorsModel): Promise<{ tokenizer: Tokeni
     const note = 'The model has no tokenizer.json, so the GGUF file has no tokenizer, and llama.cpp does not load it.';
     return { tokenizer: null, notes: [note] };
   }
+}
+
+/** Names both losses, where the first is known. */
+async function twiceQuantized({ root, tensors, openedAs }: GgufModel): Promise<string> {
+  const types = [...new Set(tensors.filter(({ shape }) => shape.length > 1).map(({ type }) => type))].join(', ');
+  const lathe = openedAs === 'folder' ? await readLatheFile(root) : null;
+  const worst = lathe?.tensors.reduce((most, { error }) => Math.max(most, error), 0);
+  const before =
+    worst === undefined
+      ? 'what it had lost of its original already is not known here'
+      : `its weights were off from its original by up to ${(100 * worst).toFixed(2)} % already`;
+  return `The source is a GGUF file (${types}): ${before}, and errors told here come on top. Where there is the original, start from that.`;
 }
 
 /** For people: what a GGUF file says that its model is called. */
@@ -145,8 +169,7 @@ interface PreparedParts extends QuantizedParts {
 }
 
 function prepared(parts: PreparedParts): PreparedCompression {
-  const { context, plan } = parts;
-  const { model } = context;
+  const { model, plan } = parts;
   const items = itemsOf(parts);
   const groups = items.slice(1);
   return {
@@ -173,10 +196,10 @@ interface QuantizedWork extends FinishedWork {
 }
 
 function finishedWork(
-  { context, plan, importance, notes }: PreparedParts,
+  { model, plan, importance, notes }: PreparedParts,
   quantized: readonly Quantized[],
 ): QuantizedWork {
-  const originals = new Map(context.model.tensors.map(({ name, dtype }) => [name, dtype]));
+  const originals = dtypesOf(model);
   return {
     figures: quantized.map(({ figures }) => figures),
     tensors: plan.tensors.map(({ name, canonicalName, shape, type, sizeBytes }, index) => {
@@ -197,6 +220,12 @@ function finishedWork(
     outputFiles: [GGUF_FILE],
     notes: [...plan.notes, ...importance.notes, ...notes],
   };
+}
+
+/** By canonical name; of a GGUF file its types. */
+function dtypesOf(model: QuantizableModel): Map<string, string> {
+  if (model.kind !== 'gguf') return new Map(model.tensors.map(({ name, dtype }) => [name, dtype]));
+  return new Map(model.tensors.map(({ name, place, type }) => [place?.canonicalName ?? name, type]));
 }
 
 /** What `lathe.json` says of how the weights came to be. */
@@ -280,7 +309,11 @@ function groupItem(
         const range = { path, offsetBytes: plan.file.offsets[index] ?? 0, sizeBytes: tensor.sizeBytes };
         const input = importance.inputs.get(tensor.canonicalName);
         const asked = { ...tensor, method: methodOf(tensor), input };
-        quantized.push(await quantizeTensor(asked, { kind: 'write', ranges: [range] }, kernels, call()));
+        quantized.push(
+          tensor.isCopy
+            ? await copyBlocks(tensor, range, kernels, call())
+            : await quantizeTensor(asked, { kind: 'write', ranges: [range] }, kernels, call()),
+        );
       }
       await kernels.syncFile(path, call());
       return { quantized };
@@ -295,11 +328,11 @@ function quantizedIn(groups: readonly WorkItem[], records: WorkRecords): Quantiz
 }
 
 async function verify(
-  { context, plan, tokenizer }: PreparedParts,
+  { context, model, plan, tokenizer }: PreparedParts,
   { figures }: QuantizedWork,
   tracker: ProgressTracker,
 ): Promise<VerifiedOutput> {
-  const { model, kernels, folder, call } = context;
+  const { kernels, folder, call } = context;
   const path = `${folder}/${GGUF_FILE}`;
   await verifyExportedGguf({ path, plan, figures, model, tokenizer: tokenizer?.tokenizer ?? null, kernels, tracker });
   const sources = [...model.weightFiles, ...model.otherFiles].map((file) => file.path).sort(compareByCodePoint);

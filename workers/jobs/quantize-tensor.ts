@@ -1,7 +1,7 @@
 /** How a tensor of a GGUF file is quantized: with what its columns weigh, or with error feedback. */
 import { KernelError, NumericsError, UsageError } from '../../core/errors.ts';
-import { isPlainType } from '../../core/formats/gguf/ggml-types.ts';
-import type { ByteRange, CallOptions, DecodeTarget, FloatDtype, GgmlType } from '../../core/kernels/kernels.ts';
+import { ggmlTypeNamed, isPlainType } from '../../core/formats/gguf/ggml-types.ts';
+import type { ByteRange, CallOptions, DecodeTarget, GgmlType } from '../../core/kernels/kernels.ts';
 import type {
   BlockFormat,
   GptqFigures,
@@ -9,7 +9,6 @@ import type {
   QuantizeKernels,
   WeightSource,
 } from '../../core/kernels/quantize-kernels.ts';
-import type { SafetensorsModel } from '../../core/model/open-model.ts';
 import { quoted } from '../../core/quoted.ts';
 import type { Demand } from '../../core/scheduling/resource-pool.ts';
 
@@ -50,6 +49,23 @@ type Answer = { figures: QuantizeFigures; feedback?: GptqFigures } | { refusal: 
 /** Damping of the Gram matrix, as GPTQ's authors take it. */
 const DAMPING = 0.01;
 
+/** Takes blocks over as they are: nothing is lost. */
+export async function copyBlocks(
+  { source, elements }: { source: WeightSource; elements: number },
+  to: ByteRange,
+  kernels: QuantizeKernels,
+  call: CallOptions,
+): Promise<Quantized> {
+  let { offsetBytes } = to;
+  for (const range of source.ranges) {
+    await kernels.copyRange(range, to.path, offsetBytes, call);
+    offsetBytes += range.sizeBytes;
+  }
+  // Sums of squares are not worth a pass over the weights.
+  const none = { squares: 0, squaredError: 0, weightedSquares: 0, weightedError: 0, maxAbsError: 0 };
+  return { figures: { weights: elements, ...none }, feedback: null };
+}
+
 /**
  * Quantizes a tensor. Where GPTQ is asked for, a map whose inputs were measured without a Gram matrix is a fault; one of
  * whose inputs nothing is known (the embedding, the head) is rounded to nearest.
@@ -87,20 +103,18 @@ export async function quantizeTensor(
 }
 
 /** Native memory of error feedback, for each number of the Gram matrix. */
-const FEEDBACK_BYTES = 16;
+export const FEEDBACK_BYTES = 16;
 
 /** A job's demand with what error feedback takes beside it. */
-export function withFeedback(demand: Demand, { tensors }: SafetensorsModel): Demand {
+export function withFeedback(demand: Demand, tensors: readonly { shape: readonly number[] }[]): Demand {
   const widest = tensors.reduce((most, { shape }) => (shape.length > 1 ? Math.max(most, shape[1] ?? 0) : most), 0);
   return { ...demand, memoryBytes: (threads) => demand.memoryBytes(threads) + FEEDBACK_BYTES * widest * widest };
 }
 
-/** Dtypes that a plan of a GGUF file takes. */
-const BYTES_OF: Readonly<Record<FloatDtype, number>> = { BF16: 2, F16: 2, F32: 4 };
-
 /** Bytes that quantizing a tensor works through. */
 export function quantizedBytes({ elements, source }: { elements: number; source: WeightSource }): number {
-  return elements * BYTES_OF[source.type as FloatDtype];
+  const { blockElements, blockBytes } = ggmlTypeNamed(source.type);
+  return (elements / blockElements) * blockBytes;
 }
 
 /** Root mean square of the errors over that of the weights. */

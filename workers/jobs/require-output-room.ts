@@ -1,9 +1,9 @@
 import { ResourceError } from '../../core/errors.ts';
 import type { Kernels } from '../../core/kernels/kernels.ts';
-import type { SafetensorsModel } from '../../core/model/open-model.ts';
 import { formatBytes } from '../../core/units.ts';
 import { freeDiskBytes } from '../engine/free-disk.ts';
 import type { Compression } from './compression.ts';
+import type { QuantizableModel } from './open-source.ts';
 
 /** Of a model's bytes, what a lossless codec leaves of it at the very least. */
 const LEAST_LOSSLESS_SHARE = 0.5;
@@ -16,7 +16,7 @@ const LEAST_LOSSLESS_SHARE = 0.5;
  */
 export async function requireOutputRoom(
   output: string,
-  model: SafetensorsModel,
+  model: QuantizableModel,
   { storedBytes }: Pick<Compression, 'storedBytes'>,
   kernels: Pick<Kernels, 'freeDiskBytes'>,
 ): Promise<void> {

@@ -1,26 +1,36 @@
+import { rm } from 'node:fs/promises';
 import { VerificationError } from '../../core/errors.ts';
-import type { FloatDtype, Kernels } from '../../core/kernels/kernels.ts';
+import type { ByteRange, FloatDtype, Kernels } from '../../core/kernels/kernels.ts';
 import type { QuantizeFigures } from '../../core/kernels/quantize-kernels.ts';
 import { storedTensor } from '../../core/methods/gguf/gguf-parts.ts';
 import type { GgufExportPlan } from '../../core/methods/gguf/plan-gguf-export.ts';
 import { requireGgufConfig, type GgufModel } from '../../core/model/gguf-model.ts';
 import { readGgufTokenizer } from '../../core/model/gguf-tokenizer.ts';
-import { openModel, type SafetensorsModel } from '../../core/model/open-model.ts';
+import { openModel } from '../../core/model/open-model.ts';
 import { quoted } from '../../core/quoted.ts';
 import { createTokenizer, type Tokenizer } from '../../core/tokenizer/tokenizer.ts';
 import { nodeFileAccess } from '../engine/node-file-access.ts';
 import type { ProgressTracker } from '../engine/progress-tracker.ts';
+import type { QuantizableModel } from './open-source.ts';
 
 export interface ExportedParts {
   path: string;
   plan: GgufExportPlan;
   /** What each tensor's quantization said of its error. */
   figures: readonly QuantizeFigures[];
-  model: SafetensorsModel;
+  model: QuantizableModel;
   /** Null where the file has none. */
   tokenizer: Tokenizer | null;
   kernels: Kernels;
   tracker: ProgressTracker;
+}
+
+/** What a tensor was made of, as numbers that can be compared with. */
+interface Reference {
+  dtype: FloatDtype;
+  range: ByteRange;
+  /** Whether it is a file of its own, to be removed. */
+  isTemporary: boolean;
 }
 
 /** Sums of the same terms in another order. */
@@ -47,28 +57,29 @@ export async function verifyExportedGguf(parts: ExportedParts): Promise<void> {
 
 async function verifyTensors(opened: GgufModel, parts: ExportedParts): Promise<void> {
   const { plan, figures, model, kernels, tracker } = parts;
-  const found = new Map(opened.tensors.map((tensor) => [tensor.name, tensor]));
-  const originals = new Map(model.tensors.map((tensor) => [tensor.name, tensor]));
-  if (found.size !== plan.tensors.length + plan.tables.length) {
-    throw failed(`has ${found.size} tensors, expected ${plan.tensors.length + plan.tables.length}`, null);
+  const written = new Map(opened.tensors.map((tensor) => [tensor.name, tensor]));
+  if (written.size !== plan.tensors.length + plan.tables.length) {
+    throw failed(`has ${written.size} tensors, expected ${plan.tensors.length + plan.tables.length}`, null);
   }
-  for (const [index, { name, canonicalName, shape, sizeBytes }] of plan.tensors.entries()) {
-    const tensor = found.get(name);
-    const original = originals.get(canonicalName);
+  for (const [index, { name, canonicalName, shape, sizeBytes, isCopy, source }] of plan.tensors.entries()) {
+    const tensor = written.get(name);
     const told = figures[index];
-    if (tensor === undefined || original === undefined || told === undefined) throw failed('lost it', name);
-    const place = tensor.place;
-    if (place?.canonicalName !== canonicalName || place.shape.join() !== shape.join()) {
-      throw failed(`is read as ${quoted(place?.canonicalName ?? '')} [${String(place?.shape.join(', '))}]`, name);
+    if (tensor === undefined || told === undefined) throw failed('lost it', name);
+    const { place } = tensor;
+    const found = place?.canonicalName ?? tensor.name;
+    const foundShape = model.kind === 'gguf' ? tensor.shape : (place?.shape ?? []);
+    if (found !== canonicalName || foundShape.join() !== shape.join()) {
+      throw failed(`is read as ${quoted(found)} [${foundShape.join(', ')}]`, name);
     }
-    const { root } = model;
-    const range = {
-      path: `${root}/${original.file}`,
-      offsetBytes: original.offsetBytes,
-      sizeBytes: original.sizeBytes,
-    };
-    const dtype = original.dtype as FloatDtype;
-    const measured = await kernels.compareGgml(storedTensor(tensor, opened), dtype, range, tracker.call());
+    if (isCopy) {
+      await compareCopies(source.ranges, { path: parts.path, offsetBytes: plan.file.offsets[index] ?? 0 }, parts);
+      tracker.settle(sizeBytes);
+      continue;
+    }
+    const reference = await referenceOf(canonicalName, parts);
+    const stored = storedTensor(tensor, opened);
+    const measured = await kernels.compareGgml(stored, reference.dtype, reference.range, tracker.call());
+    if (reference.isTemporary) await rm(reference.range.path, { force: true });
     const difference = Math.abs(measured.squaredError - told.squaredError);
     if (!(difference <= SUM_TOLERANCE * told.squaredError) || measured.maxAbsError !== told.maxAbsError) {
       throw failed(
@@ -78,6 +89,39 @@ async function verifyTensors(opened: GgufModel, parts: ExportedParts): Promise<v
     }
     tracker.settle(sizeBytes);
   }
+}
+
+/** Blocks that were taken over are the source's, byte for byte. */
+async function compareCopies(
+  ranges: readonly ByteRange[],
+  { path, offsetBytes }: { path: string; offsetBytes: number },
+  { kernels, tracker }: ExportedParts,
+): Promise<void> {
+  let at = offsetBytes;
+  for (const range of ranges) {
+    await kernels.compareRanges(range, { path, offsetBytes: at, sizeBytes: range.sizeBytes }, tracker.call());
+    at += range.sizeBytes;
+  }
+}
+
+/** A plain tensor as it lies there; of a GGUF file what it decodes to, in a file beside the new one. */
+async function referenceOf(
+  canonicalName: string,
+  { path, model, kernels, tracker }: ExportedParts,
+): Promise<Reference> {
+  if (model.kind !== 'gguf') {
+    const original = model.tensors.find(({ name }) => name === canonicalName);
+    if (original === undefined) throw failed('was made of nothing', canonicalName);
+    const { file, offsetBytes, sizeBytes, dtype } = original;
+    const range = { path: `${model.root}/${file}`, offsetBytes, sizeBytes };
+    return { dtype: dtype as FloatDtype, range, isTemporary: false };
+  }
+  const original = model.tensors.find(({ name, place }) => (place?.canonicalName ?? name) === canonicalName);
+  if (original === undefined) throw failed('was made of nothing', canonicalName);
+  const range = { path: `${path}.decoded`, offsetBytes: 0, sizeBytes: 4 * original.elements };
+  const target = { kind: 'write' as const, ranges: [range] };
+  await kernels.convertGgml(storedTensor(original, model), 'F32', target, tracker.call());
+  return { dtype: 'F32', range, isTemporary: true };
 }
 
 async function verifyTokenizer(opened: GgufModel, wanted: Tokenizer): Promise<void> {

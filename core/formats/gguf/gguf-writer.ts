@@ -1,12 +1,10 @@
 import { encodeUtf8 } from '../../utf8.ts';
 
 /** A value of the metadata, with its type in the file. */
+export type GgufScalarType = keyof typeof TYPE_IDS;
 export type GgufValue =
-  | { type: 'u32' | 'i32' | 'f32'; value: number }
-  | { type: 'bool'; value: boolean }
-  | { type: 'string'; value: string }
-  | { type: 'array'; of: 'string'; items: readonly string[] }
-  | { type: 'array'; of: 'i32' | 'f32'; items: readonly number[] };
+  | { type: GgufScalarType; value: number | bigint | boolean | string }
+  | { type: 'array'; of: GgufScalarType; items: readonly (number | bigint | boolean | string)[] };
 
 export type GgufValues = ReadonlyMap<string, GgufValue>;
 
@@ -30,7 +28,21 @@ export interface NewGgufFile {
 const VERSION = 3;
 /** The default, which is then not written. */
 const ALIGNMENT = 32;
-const TYPE_IDS = { u32: 4, i32: 5, f32: 6, bool: 7, string: 8, array: 9 } as const;
+const TYPE_IDS = {
+  u8: 0,
+  i8: 1,
+  u16: 2,
+  i16: 3,
+  u32: 4,
+  i32: 5,
+  f32: 6,
+  bool: 7,
+  string: 8,
+  u64: 10,
+  i64: 11,
+  f64: 12,
+} as const;
+const ARRAY_ID = 9;
 
 /**
  * The header of a GGUF file, and where its tensors go: one after the other, each at a multiple of 32 bytes, the last one
@@ -46,7 +58,7 @@ export function newGgufFile(metadata: GgufValues, tensors: readonly NewGgufTenso
   bytes.u64(metadata.size);
   for (const [key, value] of metadata) {
     bytes.text(key);
-    bytes.u32(TYPE_IDS[value.type]);
+    bytes.u32(value.type === 'array' ? ARRAY_ID : TYPE_IDS[value.type]);
     writeValue(bytes, value);
   }
   let end = 0;
@@ -66,28 +78,52 @@ export function newGgufFile(metadata: GgufValues, tensors: readonly NewGgufTenso
 }
 
 function writeValue(bytes: ByteBuffer, value: GgufValue): void {
-  switch (value.type) {
-    case 'u32':
-      bytes.u32(value.value);
-      return;
-    case 'i32':
-      bytes.i32(value.value);
-      return;
-    case 'f32':
-      bytes.f32(value.value);
+  if (value.type !== 'array') {
+    writeScalar(bytes, value.type, value.value);
+    return;
+  }
+  bytes.u32(TYPE_IDS[value.of]);
+  bytes.u64(value.items.length);
+  for (const item of value.items) writeScalar(bytes, value.of, item);
+}
+
+function writeScalar(bytes: ByteBuffer, type: GgufScalarType, value: number | bigint | boolean | string): void {
+  switch (type) {
+    case 'string':
+      bytes.text(String(value));
       return;
     case 'bool':
-      bytes.raw(Uint8Array.of(value.value ? 1 : 0));
+      bytes.number(1, (view, at) => view.setUint8(at, value === true ? 1 : 0));
       return;
-    case 'string':
-      bytes.text(value.value);
+    case 'u8':
+      bytes.number(1, (view, at) => view.setUint8(at, Number(value)));
       return;
-    case 'array':
-      bytes.u32(TYPE_IDS[value.of]);
-      bytes.u64(value.items.length);
-      if (value.of === 'string') for (const item of value.items) bytes.text(item);
-      else if (value.of === 'i32') for (const item of value.items) bytes.i32(item);
-      else for (const item of value.items) bytes.f32(item);
+    case 'i8':
+      bytes.number(1, (view, at) => view.setInt8(at, Number(value)));
+      return;
+    case 'u16':
+      bytes.number(2, (view, at) => view.setUint16(at, Number(value), true));
+      return;
+    case 'i16':
+      bytes.number(2, (view, at) => view.setInt16(at, Number(value), true));
+      return;
+    case 'u32':
+      bytes.number(4, (view, at) => view.setUint32(at, Number(value), true));
+      return;
+    case 'i32':
+      bytes.number(4, (view, at) => view.setInt32(at, Number(value), true));
+      return;
+    case 'f32':
+      bytes.number(4, (view, at) => view.setFloat32(at, Number(value), true));
+      return;
+    case 'u64':
+      bytes.number(8, (view, at) => view.setBigUint64(at, BigInt(value), true));
+      return;
+    case 'i64':
+      bytes.number(8, (view, at) => view.setBigInt64(at, BigInt(value), true));
+      return;
+    case 'f64':
+      bytes.number(8, (view, at) => view.setFloat64(at, Number(value), true));
   }
 }
 
@@ -111,19 +147,15 @@ class ByteBuffer {
     this.#take(count);
   }
 
+  /** One number of so many bytes. */
+  number(sizeBytes: number, write: (view: DataView, at: number) => void): void {
+    const at = this.#take(sizeBytes);
+    write(this.#view, at);
+  }
+
   u32(value: number): void {
     const at = this.#take(4);
     this.#view.setUint32(at, value, true);
-  }
-
-  i32(value: number): void {
-    const at = this.#take(4);
-    this.#view.setInt32(at, value, true);
-  }
-
-  f32(value: number): void {
-    const at = this.#take(4);
-    this.#view.setFloat32(at, value, true);
   }
 
   u64(value: number): void {

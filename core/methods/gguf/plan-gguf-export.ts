@@ -1,7 +1,7 @@
 import { ModelError } from '../../errors.ts';
 import { ggmlTypeNamed, isPlainType } from '../../formats/gguf/ggml-types.ts';
 import { newGgufFile, type GgufValue, type NewGgufFile } from '../../formats/gguf/gguf-writer.ts';
-import type { GgmlType } from '../../kernels/kernels.ts';
+import type { GgmlTensor, GgmlType } from '../../kernels/kernels.ts';
 import type { WeightSource } from '../../kernels/quantize-kernels.ts';
 import { ggufKeysOf, type GgufModelKeys } from '../../model/gguf-export-config.ts';
 import { ggufNameOf, type GgufName } from '../../model/gguf-export-names.ts';
@@ -17,6 +17,8 @@ export interface GgufCandidate extends GgufName {
   shape: readonly number[];
   elements: number;
   source: WeightSource;
+  /** How rows of the source become Hugging Face's, where it is a GGUF file; else they are. */
+  stored?: Pick<GgmlTensor, 'order' | 'heads' | 'add'>;
 }
 
 /** Everything of a new file but the types of its tensors. */
@@ -39,6 +41,8 @@ export interface GgufExportTensor {
   isBlockMatrix: boolean;
   source: WeightSource;
   sizeBytes: number;
+  /** Blocks of the source that are taken over as they are. */
+  isCopy: boolean;
 }
 
 export interface GgufExportPlan {
@@ -104,7 +108,20 @@ export function planGgufExport({ keys, tensors: candidates }: GgufLayout, option
     const { type, insteadOf } = choose(candidate);
     const isBlockMatrix = layer !== null && shape.length > 1;
     const sizeBytes = storedBytesOf(elements, type);
-    return { canonicalName, name: candidate.name, shape, elements, type, insteadOf, isBlockMatrix, source, sizeBytes };
+    // Weights that have their blocks already are not quantized a second time.
+    const isCopy = type === source.type && !isPlainType(type);
+    return {
+      canonicalName,
+      name: candidate.name,
+      shape,
+      elements,
+      type,
+      insteadOf,
+      isBlockMatrix,
+      source,
+      sizeBytes,
+      isCopy,
+    };
   });
   const tables = tablesOf(keys);
   const metadata = new Map<string, GgufValue>([

@@ -163,6 +163,52 @@ describe('a recipe that quantizes', () => {
   });
 });
 
+describe('a GGUF file', () => {
+  it('is quantized anew, keeps its keys and what is not touched byte for byte, and both losses are named', async () => {
+    await compress('q8', { steps: [{ step: 'quantize', format: 'q8_0', include: ['blocks', 'embeddings', 'head'] }] });
+    const path = recipe('anew', {
+      calibration: CALIBRATION,
+      steps: [
+        {
+          step: 'quantize',
+          method: 'gptq',
+          allocation: { method: 'dp', averageBits: 5, formats: ['q4_0', 'q5_0', 'q8_0'] },
+        },
+      ],
+      evaluate: { text: [join(TEXTS, 'docs.test.txt')], context: 128, limitTokens: 512 },
+    });
+    const result = await answer<CompressResult>('compress', at('q8'), '-o', at('anew'), '--recipe', path);
+    expect(result.notes.join()).toMatch(
+      /The source is a GGUF file \(Q8_0\): its weights were off from its original by up to 0\.\d+ %/,
+    );
+    expect(result.quantization?.allocation?.averageBits).toBeLessThanOrEqual(5);
+    expect(result.metrics?.[0]?.klDivergence.mean).toBeGreaterThan(0);
+    const embedding = result.tensors.find(({ name }) => name === 'token_embd.weight');
+    expect(embedding).toMatchObject({ dtype: 'Q8_0', method: 'Q8_0', error: 0 });
+    const changed = result.tensors.filter(({ method }) => method === 'Q4_0');
+    expect(changed.length).toBeGreaterThan(0);
+    for (const { error } of changed) expect(error).toBeGreaterThan(0.01);
+    // What the two together cost is what the new file costs beside the original.
+    const verified = await answer<VerifyResult>('verify', at('anew'));
+    expect(verified.files).toMatchObject([{ ok: true }]);
+    const [old, anew] = await Promise.all(
+      ['q8', 'anew'].map((name) =>
+        answer<InspectResult>('restore', at(name), '-o', at(`${name}-back`), '--dtype', 'f32'),
+      ),
+    );
+    expect(Object.keys(anew ?? {})).toEqual(Object.keys(old ?? {}));
+    const config = (name: string) => readFileSync(join(at(`${name}-back`), 'config.json'), 'utf8');
+    const tokenizer = (name: string) => readFileSync(join(at(`${name}-back`), 'tokenizer.json'), 'utf8');
+    expect(config('anew')).toBe(config('q8'));
+    expect(tokenizer('anew')).toBe(tokenizer('q8'));
+  });
+
+  it('is refused by a lossless codec', async () => {
+    const argv = ['compress', at('q8'), '-o', at('refused'), '--preset', 'lossless-split-plane'];
+    expect(await errorOf(...argv)).toMatchObject({ code: 'MODEL_ALREADY_COMPRESSED', exit: 3 });
+  });
+});
+
 describe('an allocation', () => {
   it('keeps below its average of bits, gives tensors different types, and finds its measurements again', async () => {
     const first = await compress('dp5', allocated({ averageBits: 5 }));
