@@ -3,7 +3,15 @@ import { defineConfig } from 'vitest/config';
 const MINUTE_MS = 60_000;
 
 /** Property tests draw many cases; integration tests start whole programs, on slow machines too. */
-const TIMEOUTS_MS = { unit: 20_000, property: MINUTE_MS, golden: MINUTE_MS, integration: 2 * MINUTE_MS };
+const TIMEOUTS_MS = {
+  unit: 20_000,
+  property: MINUTE_MS,
+  golden: MINUTE_MS,
+  integration: 2 * MINUTE_MS,
+  e2e: 2 * MINUTE_MS,
+};
+/** They run what was built. */
+const BUILT = new Set(['integration', 'e2e']);
 
 /** Only `npm run fuzz` sets it: fuzz targets are no part of the tests. */
 const fuzzSeconds = Number(process.env['LATHE_FUZZ_SECONDS'] ?? 0);
@@ -28,7 +36,7 @@ export default defineConfig({
           include: [`test/${name}/**/*.test.ts`],
           testTimeout: timeoutMs,
           hookTimeout: timeoutMs,
-          ...(name === 'integration' ? { globalSetup: ['test/helpers/require-build-setup.ts'] } : {}),
+          ...(BUILT.has(name) ? { globalSetup: ['test/helpers/require-build-setup.ts'] } : {}),
         },
       })),
       ...(fuzzSeconds > 0 ? [fuzzProject] : []),

@@ -4,6 +4,7 @@
  *   cli/lathe.js               the command line: ES modules, split so that `lathe --help` loads little
  *   engine/index.cjs           the engine for the window: CommonJS for an old Electron; proves that it bundles
  *   inference-worker.js, .cjs  beside each, what its worker threads run
+ *   renderer/                  the workbench's window: index.html, app.js, app.css
  */
 import {
   chmodSync,
@@ -18,6 +19,7 @@ import {
 } from 'node:fs';
 import { homedir } from 'node:os';
 import { basename, join, relative } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { holdLock } from './hold-lock.mjs';
 import {
   formatBytes,
@@ -38,6 +40,11 @@ const CLI_ENTRY = 'cli/lathe.ts';
 const ENGINE_ENTRY = 'workers/engine/index.ts';
 const WORKER_ENTRY = 'workers/inference/inference-worker.ts';
 const HOST_ENTRY = 'workers/host/engine-host.ts';
+const RENDERER_ENTRY = 'renderer/main.tsx';
+const RENDERER_FILES = ['renderer/lathe.svg', 'renderer/index.html'];
+
+/** The window is read from the disk or over the loopback address; this is for those who wait on a slow disk. */
+const MAX_RENDERER_GZIP_BYTES = 1536 * 1024;
 
 /** Loaded from node_modules at run time: it brings its own native libraries, and only jobs that run a model need it. */
 const EXTERNAL = ['onnxruntime-node'];
@@ -194,12 +201,46 @@ async function buildEngine(esbuild) {
   console.log(`build: dist/engine/index.cjs (${formatBytes(bytes)}, ${formatDuration(performance.now() - startedAt)})`);
 }
 
+/** For a browser, or the window of an old Electron: one script, one style sheet, nothing inline. */
+async function buildRenderer(esbuild) {
+  const startedAt = performance.now();
+  const { outputFiles } = await esbuild.build({
+    absWorkingDir: REPOSITORY,
+    entryPoints: { app: RENDERER_ENTRY },
+    outdir: 'dist/renderer',
+    bundle: true,
+    minify: true,
+    format: 'esm',
+    platform: 'browser',
+    target: 'chrome108',
+    jsx: 'automatic',
+    define: { 'process.env.NODE_ENV': '"production"' },
+    legalComments: 'eof',
+    write: false,
+    logLevel: 'warning',
+  });
+  const copied = RENDERER_FILES.map((file) => {
+    return { path: inRepository(`dist/${file}`), contents: readFileSync(inRepository(file)) };
+  });
+  writeBundle([...outputFiles, ...copied], inRepository('dist/renderer'), 'index.html');
+  const packed = outputFiles.reduce((sum, { contents }) => sum + gzipSync(contents).length, 0);
+  console.log(
+    `build: dist/renderer/app.js (${formatBytes(packed)} packed, ${formatDuration(performance.now() - startedAt)})`,
+  );
+  if (packed > MAX_RENDERER_GZIP_BYTES) {
+    throw new Stop(
+      `build: the window is ${formatBytes(packed)} packed; the limit is ${formatBytes(MAX_RENDERER_GZIP_BYTES)}.`,
+    );
+  }
+}
+
 /** Bundles what is there; `Stop` names an entry that is not. */
 async function buildTypeScript() {
   const esbuild = await import('esbuild');
   const bundles = [
     [CLI_ENTRY, buildCli],
     [ENGINE_ENTRY, buildEngine],
+    [RENDERER_ENTRY, buildRenderer],
   ];
   const missing = bundles.filter(([entry]) => !existsSync(inRepository(entry))).map(([entry]) => entry);
   for (const [entry, bundle] of bundles) {

@@ -28,7 +28,12 @@ export const ROOMS = [
     node: true,
   },
   { room: 'main/preload/', files: ['main/preload/', 'core/contract/'], packages: ['electron'], node: false },
-  { room: 'renderer/', files: ['renderer/', ...CONTRACT_FACE], packages: ['react', 'react-dom'], node: false },
+  {
+    room: 'renderer/',
+    files: ['renderer/', ...CONTRACT_FACE],
+    packages: ['react', 'react-dom', 'zustand', 'recharts'],
+    node: false,
+  },
   {
     room: 'cli/',
     files: ['cli/', ...CONTRACT_FACE, 'workers/engine/index.ts', 'workers/serve/open-workbench-server.ts'],

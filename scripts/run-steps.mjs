@@ -20,6 +20,7 @@ export const CHECK_STEPS = [
   nodeStep('lint', packageProgram('eslint', 'bin', 'eslint.js'), ['--max-warnings', '0', '.']),
   nodeStep('types', packageProgram('typescript', 'bin', 'tsc'), ['-p', 'tsconfig.json']),
   nodeStep('types of core', packageProgram('typescript', 'bin', 'tsc'), ['-p', 'core/tsconfig.json']),
+  nodeStep('types of the window', packageProgram('typescript', 'bin', 'tsc'), ['-p', 'renderer/tsconfig.json']),
   nodeStep('import directions', 'scripts/check-import-directions.mjs', []),
   nodeStep('dead exports', packageProgram('knip', 'bin', 'knip.js'), ['--no-progress', '--no-config-hints']),
   cargoStep('rust format', ['fmt', '--all', '--check']),
