@@ -6,11 +6,22 @@
  */
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
 import { inRepository } from '../run-command.mjs';
 import { formatTable } from '../format-table.mjs';
 import { countDifferences } from './compare-smollm2.mjs';
 import { atLeast, equal, withinShare } from './goals.mjs';
-import { askLlama, evaluateTokens, exportGguf, latheTokens, SAMPLE, smolLm2Models, textPath, TEXTS } from './sides.mjs';
+import {
+  askLlama,
+  evaluateTokens,
+  exportGguf,
+  lathe,
+  latheTokens,
+  SAMPLE,
+  smolLm2Models,
+  textPath,
+  TEXTS,
+} from './sides.mjs';
 
 const CONTEXT = 256;
 const PROMPT = 'The file system';
@@ -92,6 +103,21 @@ async function compareFile(work, { model, type, path, text, windows, texts }) {
   return { row, goals };
 }
 
+/** Types chosen tensor by tensor, and a GGUF file that was quantized anew. */
+async function byRecipes(work) {
+  const calibration = ['--calibration', textPath('docs.calibration')];
+  const compress = async (type, model, ...more) => {
+    const output = join(work, type.replaceAll(' ', '-'));
+    await lathe(work, 'compress', model, '-o', output, ...more);
+    return { type, path: join(output, 'model.gguf') };
+  };
+  const eight = await compress('q8_0 by recipe', SAMPLE, '--preset', 'q8_0');
+  return [
+    await compress('allocated 4.5 bits', SAMPLE, '--preset', 'dp-4.5', ...calibration),
+    await compress('Q4_K_M from Q8_0', eight.path, '--preset', 'q4_k_m-gptq', ...calibration),
+  ];
+}
+
 export async function compareLlama(work) {
   const texts = readTexts();
   const { gguf, bf16 } = await smolLm2Models(work);
@@ -106,6 +132,9 @@ export async function compareLlama(work) {
       windows: 16,
       texts: type === 'F32' ? texts : undefined,
     });
+  }
+  for (const path of await byRecipes(work)) {
+    files.push({ model: 'docs-llama-7m', ...path, text: 'docs.test', windows: 16 });
   }
   for (const type of SMOLLM2_TYPES) {
     const path = await exportGguf(work, bf16, 'SmolLM2', type);
