@@ -14,6 +14,8 @@ const evaluatedFiguresSchema = z.object({
   /** The rest only with a reference. */
   referencePerplexity: z.number().optional(),
   klDivergenceMean: z.number().optional(),
+  /** Of the mean, over windows; null with one window. */
+  klDivergenceStandardError: z.number().nullable().optional(),
   top1Agreement: z.number().optional(),
 });
 

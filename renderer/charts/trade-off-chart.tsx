@@ -1,5 +1,15 @@
 import { useMemo, useRef, useState, type JSX, type KeyboardEvent, type Ref } from 'react';
-import { describePoint, sizeUnit, sourceX, xOf, xTitle, yOf, yTitle, type ChartAxes } from '../model/chart-axes.ts';
+import {
+  describePoint,
+  halfIntervalOf,
+  sizeUnit,
+  sourceX,
+  xOf,
+  xTitle,
+  yOf,
+  yTitle,
+  type ChartAxes,
+} from '../model/chart-axes.ts';
 import type { ComparedPoint } from '../model/compare-points.ts';
 import { useSize } from '../parts/use-size.ts';
 import { linearTicks, logTicks, makeScale } from './axis-ticks.ts';
@@ -32,6 +42,8 @@ interface Mark {
   /** In pixels. */
   left: number;
   top: number;
+  /** Of the 95 % interval, relative to the point; null where it is not known or too small to be seen. */
+  interval: { up: number; down: number } | null;
   isOnFront: boolean;
 }
 
@@ -129,7 +141,7 @@ export function TradeOffChart(props: TradeOffChartProps): JSX.Element {
               ) : null,
             )}
           </g>
-          {marks.map(({ point, left, top, isOnFront }, index) => (
+          {marks.map(({ point, left, top, interval, isOnFront }, index) => (
             <g
               key={point.runId}
               className={`mark method-${point.kind}${isOnFront ? '' : ' dominated'}`}
@@ -146,6 +158,12 @@ export function TradeOffChart(props: TradeOffChartProps): JSX.Element {
               onClick={(event) => (event.shiftKey ? onToggle(point.runId) : onShow(point.runId))}
               onKeyDown={(event) => onKey(event, index)}
             >
+              {interval !== null && (
+                <path
+                  className="error-bar"
+                  d={`M-4 ${interval.up}H4M0 ${interval.up}V${interval.down}M-4 ${interval.down}H4`}
+                />
+              )}
               <circle className="mark-target" r={13} />
               {chosen.includes(point.runId) && <circle className="mark-chosen" r={11} />}
               {point.isCoded && <circle className="mark-ring" r={9} />}
@@ -219,6 +237,13 @@ function layOut(points: readonly ComparedPoint[], axes: ChartAxes, width: number
   const yScale = makeScale(yRange, [floor, plot.top], isLog ? 'log' : 'linear');
   const zeroTop = hasZeros ? plot.bottom - 12 : null;
   const onFront = new Set(paretoFront(costs).map(({ point }) => point.runId));
+  const intervalOf = (point: ComparedPoint, y: number): Mark['interval'] => {
+    const half = halfIntervalOf(point, axes);
+    if (half === null || y <= 0) return null;
+    const up = yScale(y + half) - yScale(y);
+    const down = Math.min(floor, yScale(Math.max(y - half, isLog ? yRange[0] : -Infinity))) - yScale(y);
+    return down - up < 2 ? null : { up, down };
+  };
   const marks: Mark[] = costs
     .map(({ point, x, y }) => ({
       point,
@@ -226,6 +251,7 @@ function layOut(points: readonly ComparedPoint[], axes: ChartAxes, width: number
       y,
       left: xScale(x),
       top: isLog && y <= 0 ? (zeroTop ?? floor) : yScale(y),
+      interval: intervalOf(point, y),
       isOnFront: onFront.has(point.runId),
     }))
     .sort((a, b) => a.left - b.left || a.top - b.top);

@@ -30,6 +30,11 @@ export function yOf(point: ComparedPoint, { y }: ChartAxes): number {
   return y === 'kl' ? point.klDivergence : point.perplexity;
 }
 
+/** Half the height of a point's 95 % interval, in the axis's unit; null where it is not known. */
+export function halfIntervalOf({ klStandardError }: ComparedPoint, { y }: ChartAxes): number | null {
+  return y === 'kl' && klStandardError !== null && klStandardError > 0 ? 1.96 * klStandardError : null;
+}
+
 /** Of the source itself, for the reference line. */
 export function sourceX(point: ComparedPoint, { x }: ChartAxes, unit: SizeUnit): number {
   return x === 'size' ? point.sourceBytes / unit.bytes : (point.bitsPerWeight * point.sourceBytes) / point.storedBytes;
@@ -47,7 +52,8 @@ export function yTitle({ y }: ChartAxes): string {
 
 /** A point in words, for hover, focus and screen readers. */
 export function describePoint(point: ComparedPoint): string {
-  const { label, storedBytes, bitsPerWeight, klDivergence, perplexity } = point;
-  const divergence = klDivergence === 0 ? 'KL exactly 0' : `KL ${significant(klDivergence)} nats`;
+  const { label, storedBytes, bitsPerWeight, klDivergence, klStandardError, perplexity } = point;
+  const spread = klStandardError === null ? '' : ` ± ${significant(1.96 * klStandardError, 2)}`;
+  const divergence = klDivergence === 0 ? 'KL exactly 0' : `KL ${significant(klDivergence)}${spread} nats`;
   return `${label}: ${formatBytes(storedBytes)}, ${significant(bitsPerWeight)} bits a weight, ${divergence}, perplexity ${significant(perplexity, 4)}`;
 }

@@ -19,6 +19,8 @@ export interface ComparedPoint {
   /** What it was measured on: only points of one protocol stand on one chart. */
   protocol: Protocol;
   klDivergence: number;
+  /** Of the mean, over windows; null where it is not known. */
+  klStandardError: number | null;
   perplexity: number;
   referencePerplexity: number | null;
   top1Agreement: number | null;
@@ -86,6 +88,7 @@ function pointsOf(made: RunSummary, evaluated: RunSummary, recipe: Recipe): Comp
         tokens: text.tokens,
       },
       klDivergence: Math.max(0, text.klDivergenceMean),
+      klStandardError: text.klDivergenceStandardError ?? null,
       perplexity: text.perplexity,
       referencePerplexity: text.referencePerplexity ?? null,
       top1Agreement: text.top1Agreement ?? null,

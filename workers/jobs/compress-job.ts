@@ -161,7 +161,11 @@ function figuresOf(
       standardError,
     };
     const { referencePerplexity, klDivergence, top1Agreement } = of;
-    return { ...measured, referencePerplexity, klDivergenceMean: klDivergence.mean, top1Agreement };
+    const divergence = {
+      klDivergenceMean: klDivergence.mean,
+      klDivergenceStandardError: klDivergence.standardError,
+    };
+    return { ...measured, referencePerplexity, ...divergence, top1Agreement };
   });
   const { error } = result;
   return { ...sizes, texts, ...(error === undefined ? {} : { missedLimit: error.what }) };

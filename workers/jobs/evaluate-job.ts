@@ -125,7 +125,12 @@ function figuresOf(texts: readonly EvaluatedText[], choices: EvaluateResult['cho
       const { text, tokens, windows, predictions, context, meanNegativeLogLikelihood, perplexity, standardError } = of;
       const measured = { meanNegativeLogLikelihood, perplexity, standardError };
       const { referencePerplexity, klDivergence, top1Agreement } = of;
-      const compared = { referencePerplexity, klDivergenceMean: klDivergence?.mean, top1Agreement };
+      const compared = {
+        referencePerplexity,
+        klDivergenceMean: klDivergence?.mean,
+        klDivergenceStandardError: klDivergence?.standardError,
+        top1Agreement,
+      };
       return { text, tokens, windows, predictions, context, ...measured, ...compared };
     }),
     ...(choices === null ? {} : { choices }),
