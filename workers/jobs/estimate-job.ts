@@ -70,6 +70,9 @@ export async function estimateJob(
   const measuring = recipeEvaluation({ model: options.model, reference: options.model }, inputs, asked);
   const evaluation = measuring && (await planEvaluation({ ...measuring, onEvent: () => undefined }));
   const sourceStoredBytes = model.tensors.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  const tokens = evaluation?.texts.reduce((sum, { windows, context }) => sum + windows * context, 0) ?? 0;
+  // The new model and its source, two operations a weight and token.
+  const measured = 4 * tokens * model.parameters;
   const { storedBytes, storedBytesLow, storedBytesHigh, peakMemoryBytes: ownBytes, notes, seconds } = figures;
   return {
     schema: 1,
@@ -80,8 +83,8 @@ export async function estimateJob(
     parameters: model.parameters,
     bitsPerWeight: bitsPerWeight(storedBytes, model.parameters),
     peakMemoryBytes: Math.max(ownBytes, evaluation?.memory.peakMemoryBytes ?? 0),
-    secondsLow: seconds.low,
-    secondsHigh: seconds.high,
+    secondsLow: seconds.low + measured / (FAST_FLOPS * options.threads),
+    secondsHigh: seconds.high + measured / SLOW_FLOPS,
     problems: [...notes, ...inputs.notes].map((message) => ({ message, blocking: false })),
     wouldFail: false,
     evaluation: await estimateEvaluation(model, options, kernels),
