@@ -6,7 +6,7 @@ import { mebibytes, percent, seconds } from './report-tables.mjs';
 const MEBI = 1 << 20;
 
 /** One goal. `atLeast` says which side of the bounds is the good one; a value of null was not measured. */
-function goal(name, value, must, aim, format, atLeast = true) {
+export function goal(name, value, must, aim, format, atLeast = true) {
   const reaches = (bound) => bound === null || (atLeast ? value >= bound : value <= bound);
   const verdict =
     value === null ? 'not measured' : !reaches(must) ? 'MISSED' : reaches(aim) ? 'aim reached' : 'must reached';
