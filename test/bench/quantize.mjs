@@ -34,8 +34,6 @@ import { FORMATS } from './quantize/quantizer-commands.mjs';
 
 const PARTS = ['formats', 'threads', 'gptq', 'large'];
 const GIBI = 2 ** 30;
-/** Rounding's speed is the disk's; the searched preset is what people run. */
-const LARGE_PRESETS = ['q4_k_m', 'q8_0'];
 /** One rounded and one searched type say how threads help. */
 const THREADED = ['Q8_0', 'Q4_K'];
 
@@ -142,7 +140,7 @@ async function bench() {
       show(feedbackTable(results.feedback));
     }
     if (parts.has('large')) {
-      results.large = await measureLarge(diskWork, LARGE_PRESETS);
+      results.large = await measureLarge(diskWork);
       show(largeTable(results.large));
     }
   } finally {

@@ -83,7 +83,7 @@ export function largeTable({ skipped, sourceBytes, weights, isCold, copies, rows
   const rate = (time) => `${Math.round(sourceBytes / time / 1e6)} MB/s`;
   const title =
     `A model in the shapes of a 7 B one, ${mebibytes(sourceBytes)}, ${(weights / 1e9).toFixed(2)} G weights, ` +
-    `${isCold ? 'from disk (page cache emptied before each)' : 'page cache as it was'}, all threads, one run each`;
+    `${isCold ? 'from disk (out of the page cache before each)' : 'page cache as it was'}, all threads, one run each`;
   return formatTable(
     title,
     ['what', '--memory-limit', 'time', 'read', 'CPU', 'peak (VmHWM)', 'written'],
