@@ -9,7 +9,7 @@ const SEED = 20240;
 
 /** 501 M weights, nearly 1 GiB, in the shapes of TinyLlama-1.1B's blocks. */
 export const ONE_GIBI = { hidden: 2048, intermediate: 5632, heads: 32, keyHeads: 4, layers: 11 };
-/** 126 M weights, 0.24 GiB, in the same shapes. */
+/** 149 M weights, 0.28 GiB, in the same shapes. */
 export const QUARTER = { ...ONE_GIBI, layers: 3 };
 /** 2.3 G weights, 4.2 GiB, in the shapes of a Llama 2 7B's blocks. */
 export const FOUR_GIBI = { hidden: 4096, intermediate: 11_008, heads: 32, keyHeads: 32, layers: 11 };
