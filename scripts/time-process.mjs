@@ -50,12 +50,13 @@ function median(values) {
  * hits all alike.
  *
  * @param commands name -> { command, args, env, before }; `before` runs untimed ahead of every run
+ * @param isWarm the same commands have just run: none is run once more
  * @returns name -> { wallSeconds, bestWallSeconds, worstWallSeconds, cpuSeconds, runs }, medians unless said
  */
-export async function timeInTurn(commands, runs) {
+export async function timeInTurn(commands, runs, isWarm = false) {
   const names = Object.keys(commands);
   const times = Object.fromEntries(names.map((name) => [name, []]));
-  for (let round = -1; round < runs; round++) {
+  for (let round = isWarm ? 0 : -1; round < runs; round++) {
     for (const name of names) {
       const { command, args, env, before } = commands[name];
       before?.();

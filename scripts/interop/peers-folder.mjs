@@ -3,12 +3,21 @@
  * llama.cpp as node-llama-cpp packs it, a published model, Python packages. Nothing of it is a dependency of Lathe.
  */
 import { createHash } from 'node:crypto';
-import { createReadStream, existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs';
-import { homedir } from 'node:os';
-import { join } from 'node:path';
+import {
+  copyFileSync,
+  createReadStream,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+} from 'node:fs';
+import { availableParallelism, homedir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { runCommand, Stop } from '../run-command.mjs';
 
-/** The release and the one prebuilt program of it that is used; nothing is compiled. */
+/** The release; its prebuilt program, and the source of llama.cpp that comes with it. */
 export const LLAMA = { package: 'node-llama-cpp', version: '3.22.1' };
 
 /** A real published model, Apache-2.0, packed in a Python wheel: 210 matrices in Q4_1, embeddings in Q8_0. */
@@ -63,6 +72,42 @@ export async function ensureLlama() {
     await need(`Installing ${name}`, 'npm', [...args, `${name}@${version}`, `${program}@${version}`], { cwd: work });
   });
   return join(folder, 'node_modules', name, 'dist', 'index.js');
+}
+
+/** A compiler and cmake come from the system; where that can be done without asking, what is missing is installed. */
+async function needBuildTools() {
+  const works = async (name) => (await runCommand(name, ['--version'], { output: 'capture' })).code === 0;
+  const missing = [];
+  for (const name of ['cmake', 'g++', 'make', 'git']) if (!(await works(name))) missing.push(name);
+  if (missing.length === 0) return;
+  if (process.platform === 'linux' && process.getuid?.() === 0) {
+    const args = ['install', '-y', '--no-install-recommends', ...missing];
+    if ((await runCommand('apt-get', args, { output: 'capture' })).code === 0) return;
+  }
+  throw new Stop(`${missing.join(', ')} are not installed: llama-quantize cannot be built.`);
+}
+
+/**
+ * llama.cpp's quantizer, built for this machine from the source inside node-llama-cpp; that takes some minutes, once.
+ *
+ * @returns the path of the program
+ */
+export async function ensureLlamaQuantize() {
+  const bundle = join(dirname(dirname(await ensureLlama())), 'llama', 'gitRelease.bundle');
+  const folder = await installInto(join(peersFolder(), `llama-quantize-${LLAMA.version}`), async (work) => {
+    await needBuildTools();
+    console.log('interop: building llama-quantize');
+    const [source, products] = [join(work, 'source'), join(work, 'products')];
+    await need("Unpacking llama.cpp's source", 'git', ['clone', '--quiet', bundle, source]);
+    const left = ['TESTS', 'EXAMPLES', 'SERVER', 'APP', 'UI'].map((part) => `-DLLAMA_BUILD_${part}=OFF`);
+    const flags = ['-DCMAKE_BUILD_TYPE=Release', '-DGGML_NATIVE=ON', '-DBUILD_SHARED_LIBS=OFF', '-DLLAMA_OPENSSL=OFF'];
+    await need('Configuring llama.cpp', 'cmake', ['-S', source, '-B', products, ...flags, ...left]);
+    const parallel = ['--parallel', String(availableParallelism())];
+    await need('Building llama-quantize', 'cmake', ['--build', products, ...parallel, '--target', 'llama-quantize']);
+    copyFileSync(join(products, 'bin', 'llama-quantize'), join(work, 'llama-quantize'));
+    for (const path of [source, products]) rmSync(path, { recursive: true });
+  });
+  return join(folder, 'llama-quantize');
 }
 
 /** @returns the path of the published model's GGUF file, its SHA-256 checked */

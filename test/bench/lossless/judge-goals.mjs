@@ -5,11 +5,11 @@ import { mebibytes, percent, seconds } from './report-tables.mjs';
 
 const MEBI = 1 << 20;
 
-/** One goal. `atLeast` says which side of the bounds is the good one; a value of null was not measured. */
-function goal(name, value, must, aim, format, atLeast = true) {
+/** One goal. `atLeast` says which side of the bounds is the good one; a value of null was not measured, a bound of null not set. */
+export function goal(name, value, must, aim, format, atLeast = true) {
   const reaches = (bound) => bound === null || (atLeast ? value >= bound : value <= bound);
-  const verdict =
-    value === null ? 'not measured' : !reaches(must) ? 'MISSED' : reaches(aim) ? 'aim reached' : 'must reached';
+  const best = aim !== null && reaches(aim) ? 'aim reached' : 'must reached';
+  const verdict = value === null ? 'not measured' : reaches(must) ? best : 'MISSED';
   const [measured, mustBe, better] = [value, must, aim].map((number) => (number === null ? '' : format(number)));
   const sign = atLeast ? '>= ' : '<= ';
   return { name, value, must, aim, verdict, shown: [measured, mustBe && sign + mustBe, better && sign + better] };

@@ -6,6 +6,7 @@ const LAYERS = 11;
 const CHUNK_WORDS = 1 << 22;
 const TABLE_BITS = 16;
 const TABLE_SIZE = 1 << TABLE_BITS;
+const BF16_ONE = 0x3f80;
 
 const float = new Float32Array(1);
 const floatBits = new Uint32Array(float.buffer);
@@ -91,7 +92,7 @@ function headerOf(tensors) {
   let end = 0;
   for (const { name, shape } of tensors) {
     const begin = end;
-    end += 2 * shape[0] * shape[1];
+    end += shape.reduce((product, dimension) => product * dimension, 2);
     header[name] = { dtype: 'BF16', shape, data_offsets: [begin, end] };
   }
   const text = JSON.stringify(header);
@@ -102,13 +103,44 @@ function headerOf(tensors) {
 }
 
 /**
+ * Writes `config.json` and `model.safetensors`: matrices of heavy tails, vectors of ones.
+ *
+ * @returns the path of the weights
+ */
+export function writeModel(folder, config, tensors, seed) {
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, 'config.json'), JSON.stringify(config, null, 2));
+  const state = [seed | 0, 0x9e3779b9 | 0, 0x243f6a88 | 0, 1];
+  const words = new Uint16Array(CHUNK_WORDS);
+  const bytes = Buffer.from(words.buffer);
+  fill(words, 64, makeTable(1), state);
+  const file = openSync(join(folder, 'model.safetensors'), 'w');
+  writeSync(file, headerOf(tensors));
+  for (const [index, { shape }] of tensors.entries()) {
+    if (shape.length === 1) {
+      words.fill(BF16_ONE, 0, shape[0]);
+      writeSync(file, bytes, 0, 2 * shape[0]);
+      continue;
+    }
+    // Between 0.008 and 0.06, by kind of tensor and by layer.
+    const table = makeTable(0.008 * 2 ** (((index * 5) % 7) / 2.4));
+    for (let left = shape[0] * shape[1]; left > 0; left -= CHUNK_WORDS) {
+      const count = Math.min(left, CHUNK_WORDS);
+      fill(words, count, table, state);
+      writeSync(file, bytes, 0, 2 * count);
+    }
+  }
+  closeSync(file);
+  return join(folder, 'model.safetensors');
+}
+
+/**
  * Writes a model folder of about `sizeBytes` (a multiple of a few MiB).
  *
  * @param hidden 1024 suits 256 MiB, 2048 suits 1 GiB, 4096 suits 4 GiB
  */
 export function makeModel(folder, sizeBytes, hidden, seed) {
   const { tensors, intermediate, vocabulary } = planTensors(sizeBytes, hidden);
-  mkdirSync(folder, { recursive: true });
   const config = {
     architectures: ['LlamaForCausalLM'],
     model_type: 'llama',
@@ -120,24 +152,7 @@ export function makeModel(folder, sizeBytes, hidden, seed) {
     vocab_size: vocabulary,
     tie_word_embeddings: false,
   };
-  writeFileSync(join(folder, 'config.json'), JSON.stringify(config, null, 2));
-  const state = [seed | 0, 0x9e3779b9 | 0, 0x243f6a88 | 0, 1];
-  const words = new Uint16Array(CHUNK_WORDS);
-  const bytes = Buffer.from(words.buffer);
-  fill(words, 64, makeTable(1), state);
-  const file = openSync(join(folder, 'model.safetensors'), 'w');
-  writeSync(file, headerOf(tensors));
-  for (const [index, { shape }] of tensors.entries()) {
-    // Between 0.008 and 0.06, by kind of tensor and by layer.
-    const table = makeTable(0.008 * 2 ** (((index * 5) % 7) / 2.4));
-    for (let left = shape[0] * shape[1]; left > 0; left -= CHUNK_WORDS) {
-      const count = Math.min(left, CHUNK_WORDS);
-      fill(words, count, table, state);
-      writeSync(file, bytes, 0, 2 * count);
-    }
-  }
-  closeSync(file);
-  return join(folder, 'model.safetensors');
+  return writeModel(folder, config, tensors, seed);
 }
 
 /** A model of many small tensors in many shards, with its index: 100 x 50 for `inspect`. */

@@ -1,13 +1,14 @@
 //! `cargo bench --bench quantize [-- TYPE …]`: weights a second of every block format by every backend, and the error beside
-//! that of ggml's searches, plain and with importance. `-- gptq` times error feedback on a layer of 4096 columns instead.
+//! that of ggml's searches, plain and with importance. `-- gptq` times error feedback on a layer of 4096 x 4096 instead.
 
 use std::time::Instant;
 
 use lathe_kernels::Context;
 use lathe_kernels::blocks::{FloatType, GgmlType, dequantize};
 use lathe_kernels::cpu::Backend;
+use lathe_kernels::input_statistics::InputStatistics;
 use lathe_kernels::quantize::ggml_searches::ggml_quantized;
-use lathe_kernels::quantize::gptq::{factor_gram, gptq_groups};
+use lathe_kernels::quantize::gptq::{factor_gram, gptq_blocks, gptq_groups};
 use lathe_kernels::quantize::{BlockOptions, Emphasis, GroupOptions, ScaleRule, quantize_blocks};
 
 const ROWS: usize = 32;
@@ -64,22 +65,35 @@ fn main() {
     }
 }
 
-/// One layer on one thread: the factor, then as many rows as fit a few seconds, in floating-point operations of the textbook.
+/// One layer on one thread: the factor and all rows, the latter onto groups of integers and onto Q4_K, searches of their
+/// scales included; and, for comparison, the rate of a Gram matrix of the same width. One JSON object a line.
 fn gptq() {
-    const LAYER_ROWS: usize = 1024;
     let context = Context::with_threads(1).unwrap();
     let mut random = Random(9);
-    let weights: Vec<f32> = (0..LAYER_ROWS * COLUMNS).map(|_| 0.02 * random.gauss()).collect();
+    let weights: Vec<f32> = (0..COLUMNS * COLUMNS).map(|_| 0.02 * random.gauss()).collect();
     let spread: Vec<f32> = (0..COLUMNS).map(|_| random.gauss()).collect();
     // Positive definite: one direction that all share, and a diagonal.
     let gram: Vec<f32> = (0..COLUMNS * COLUMNS)
         .map(|i| spread[i / COLUMNS] * spread[i % COLUMNS] + if i / COLUMNS == i % COLUMNS { 2.0 } else { 0.0 })
         .collect();
-    let start = Instant::now();
-    let factor = context.pool.install(|| factor_gram(&context, &gram, COLUMNS, 0.01, true)).unwrap();
-    let after = start.elapsed().as_secs_f64();
-    let operations = (COLUMNS as f64).powi(3) / 3.0;
-    println!("factor of {COLUMNS} columns: {after:.2} s, {:.1} GFLOP/s", operations / after / 1e9);
+    let cube = (COLUMNS as f64).powi(3);
+    let tell = |what: &str, operations: f64, run: &mut (dyn FnMut() + Send)| {
+        // In the pool's one thread, whose own time is taken.
+        let mut times: Vec<f64> = (0..ROUNDS).map(|_| context.pool.install(|| seconds_of(&mut *run))).collect();
+        times.sort_by(f64::total_cmp);
+        let (median, best) = (times[ROUNDS / 2], times[0]);
+        println!(
+            "{{\"family\":\"gptq\",\"what\":\"{what}\",\"columns\":{COLUMNS},\"rows\":{COLUMNS},\"threads\":1,\
+             \"median_seconds\":{median:.3},\"best_seconds\":{best:.3},\"gflop_s\":{:.1}}}",
+            operations / median / 1e9
+        );
+    };
+    tell("gram", COLUMNS as f64 * (COLUMNS * (COLUMNS + 1)) as f64, &mut || {
+        let mut statistics = InputStatistics::new(COLUMNS, true).unwrap();
+        statistics.feed_with(Backend::best(), &context, &weights).unwrap();
+    });
+    tell("factor", cube / 3.0, &mut || drop(factor_gram(&context, &gram, COLUMNS, 0.01, true).unwrap()));
+    let factor = factor_gram(&context, &gram, COLUMNS, 0.01, true).unwrap();
     let options = GroupOptions {
         bits: 4,
         columns: COLUMNS,
@@ -89,10 +103,16 @@ fn gptq() {
         scale_type: FloatType::F16,
         importance: None,
     };
-    gptq_groups(&context, &factor, &options, &weights, None).unwrap();
-    let rounding = start.elapsed().as_secs_f64() - after;
-    let operations = LAYER_ROWS as f64 * (COLUMNS as f64).powi(2);
-    println!("{LAYER_ROWS} rows: {rounding:.2} s, {:.1} GFLOP/s", operations / rounding / 1e9);
+    tell("groups", cube, &mut || {
+        gptq_groups(&context, &factor, &options, &weights, None).unwrap();
+    });
+    let ggml_type = GgmlType::Q4K;
+    let options = BlockOptions { ggml_type, columns: COLUMNS, importance: None, emphasis: Emphasis::None };
+    let blocks = weights.len() / ggml_type.block_elements() as usize;
+    let mut out = vec![0; blocks * ggml_type.block_bytes() as usize];
+    tell("q4_k", cube, &mut || {
+        gptq_blocks(&context, &factor, &options, 0, &weights, None, &mut out).unwrap();
+    });
 }
 
 /// Weighted squares of the error over those of the weights.
@@ -112,18 +132,24 @@ fn best(mut run: impl FnMut()) -> f64 {
     const ROUND_SECONDS: f64 = 0.1;
     let mut best = 0.0_f64;
     for _ in 0..ROUNDS {
-        let (start, mut runs, mut seconds) = ((on_processor(), Instant::now()), 0, 0.0);
+        let (mut runs, mut seconds) = (0, 0.0);
         while seconds < ROUND_SECONDS {
-            run();
+            seconds += seconds_of(&mut run);
             runs += 1;
-            seconds = match (start.0, on_processor()) {
-                (Some(start), Some(end)) => (end - start) as f64 / 1e9,
-                _ => start.1.elapsed().as_secs_f64(),
-            };
         }
         best = best.max((runs * ROWS * COLUMNS) as f64 / seconds / 1e6);
     }
     best
+}
+
+/// This thread's own time, where the system tells it.
+fn seconds_of(run: &mut dyn FnMut()) -> f64 {
+    let (start, clock) = (on_processor(), Instant::now());
+    run();
+    match (start, on_processor()) {
+        (Some(start), Some(end)) => (end - start) as f64 / 1e9,
+        _ => clock.elapsed().as_secs_f64(),
+    }
 }
 
 /// Nanoseconds of this thread on a processor, where the system tells them.

@@ -15,6 +15,7 @@ pub mod lossless;
 pub mod pipeline;
 pub mod quantize;
 mod sha256_pair;
+mod spare;
 pub mod statistics;
 pub mod vocabulary;
 pub mod weights;

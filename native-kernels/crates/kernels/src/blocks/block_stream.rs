@@ -10,6 +10,7 @@ use crate::cpu::Backend;
 use crate::error::{KernelError, Result, Status};
 use crate::files::{ByteRange, Source, Target};
 use crate::pipeline::ordered;
+use crate::spare::Spare;
 
 /// Decodes a tensor into `out`, which has exactly its number of weights.
 ///
@@ -24,7 +25,7 @@ pub fn dequantize_to_memory(context: &Context, tensor: &GgmlTensor, out: &mut [f
             out.len()
         )));
     }
-    let (backend, answer) = (Backend::best(), Answer::new(out));
+    let (backend, answer, floats) = (Backend::best(), Answer::new(out), Spare::new());
     context.pool.install(|| {
         (0..open.tiles()).into_par_iter().try_for_each(|index| {
             context.control.check()?;
@@ -35,7 +36,7 @@ pub fn dequantize_to_memory(context: &Context, tensor: &GgmlTensor, out: &mut [f
                 open.decode(backend, &tile, run)?;
                 check_finite(open.place(&tile), run)?;
             } else {
-                let mut weights = zeroed_floats(open.weights_of(&tile))?;
+                let mut weights = floats.take(open.weights_of(&tile))?;
                 open.decode(backend, &tile, &mut weights)?;
                 open.for_each_run(&tile, &weights, |start, run| {
                     check_finite(start, run)?;
@@ -65,19 +66,18 @@ pub fn convert(context: &Context, tensor: &GgmlTensor, float_type: FloatType, ta
             target.bytes()
         )));
     }
-    let backend = Backend::best();
+    let (backend, floats, bytes) = (Backend::best(), Spare::new(), Spare::new());
     let mut figures = BlockFigures::NONE;
     ordered(
         context,
         open.tiles(),
         |index| {
             let tile = open.tile(index);
-            let mut weights = zeroed_floats(open.weights_of(&tile))?;
+            let mut weights = floats.take(open.weights_of(&tile))?;
             open.decode(backend, &tile, &mut weights)?;
             let mut partial = BlockFigures::NONE;
-            let mut stored = Vec::new();
             open.for_each_run(&tile, &weights, |start, run| {
-                stored.resize(run.len() * float_type.bytes(), 0);
+                let mut stored = bytes.take(run.len() * float_type.bytes())?;
                 partial.add(&round_floats(backend, float_type, run, &mut stored));
                 target.put(start * size, &stored)
             })?;
@@ -111,20 +111,19 @@ pub fn compare(
             source.bytes()
         )));
     }
-    let backend = Backend::best();
+    let (backend, floats, bytes) = (Backend::best(), Spare::new(), Spare::new());
     let mut figures = BlockFigures::NONE;
     ordered(
         context,
         open.tiles(),
         |index| {
             let tile = open.tile(index);
-            let mut weights = zeroed_floats(open.weights_of(&tile))?;
+            let mut weights = floats.take(open.weights_of(&tile))?;
             open.decode(backend, &tile, &mut weights)?;
             let mut partial = BlockFigures::NONE;
-            let (mut stored, mut originals) = (Vec::new(), Vec::new());
             open.for_each_run(&tile, &weights, |start, run| {
-                stored.resize(run.len() * float_type.bytes(), 0);
-                originals.resize(run.len(), 0.0);
+                let mut stored = bytes.take(run.len() * float_type.bytes())?;
+                let mut originals = floats.take(run.len())?;
                 source.read(start * size, &mut stored)?;
                 dequantize(backend, float_type.stored_type(), &stored, &mut originals);
                 partial.add(&compare_floats(backend, &originals, run));
@@ -139,15 +138,6 @@ pub fn compare(
         },
     )?;
     Ok(figures)
-}
-
-fn zeroed_floats(count: usize) -> Result<Vec<f32>> {
-    let mut floats = Vec::new();
-    floats
-        .try_reserve_exact(count)
-        .map_err(|_| KernelError::new(Status::OutOfMemory, format!("cannot allocate a buffer of {count} weights")))?;
-    floats.resize(count, 0.0);
-    Ok(floats)
 }
 
 fn check_finite(start: u64, weights: &[f32]) -> Result<()> {

@@ -4,7 +4,8 @@ use super::block_decode::dequantize;
 use super::block_types::GgmlType;
 use crate::cpu::Backend;
 use crate::error::{KernelError, Result};
-use crate::files::{ByteRange, Source, zeroed};
+use crate::files::{ByteRange, Source};
+use crate::spare::Spare;
 
 /// How the rows of the file become those of the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +51,7 @@ pub(super) struct OpenTensor<'a> {
     columns: u64,
     tile_rows: u64,
     tile_columns: u64,
+    spare: Spare<u8>,
 }
 
 /// Some rows and columns of a tensor, decoded row after row.
@@ -96,7 +98,7 @@ impl<'a> OpenTensor<'a> {
                 (2 * pairs, TILE_WEIGHTS / 2)
             }
         };
-        Ok(Self { tensor, source, rows, columns, tile_rows, tile_columns })
+        Ok(Self { tensor, source, rows, columns, tile_rows, tile_columns, spare: Spare::new() })
     }
 
     /// Weights of the tensor.
@@ -158,7 +160,7 @@ impl<'a> OpenTensor<'a> {
 
     /// Decodes a tile into as many weights, row after row.
     pub fn decode(&self, backend: Backend, tile: &Tile, out: &mut [f32]) -> Result<()> {
-        let mut blocks = zeroed(tile.stored_bytes as usize)?;
+        let mut blocks = self.spare.take(tile.stored_bytes as usize)?;
         if tile.columns == self.columns {
             self.source.read(self.bytes_of(tile.first_row * self.columns), &mut blocks)?;
         } else {

@@ -7,8 +7,9 @@ use crate::blocks::dequantize;
 use crate::context::Context;
 use crate::cpu::Backend;
 use crate::error::{KernelError, Result, Status};
-use crate::files::{Target, zeroed};
+use crate::files::Target;
 use crate::pipeline::ordered;
+use crate::spare::Spare;
 
 /// Weights worked on at a time: their floats stay in a second-level cache. A multiple of every block.
 const PIECE_WEIGHTS: u64 = 128 << 10;
@@ -39,6 +40,7 @@ pub fn quantize_tensor(
         )));
     }
     let backend = Backend::best();
+    let (floats, bytes_of_blocks) = (Spare::new(), Spare::new());
     let mut figures = QuantizeFigures::default();
     ordered(
         context,
@@ -46,11 +48,11 @@ pub fn quantize_tensor(
         |index| {
             let start = index * PIECE_WEIGHTS;
             let count = PIECE_WEIGHTS.min(open.weights() - start);
-            let mut weights = zeroed_floats(count as usize)?;
+            let mut weights = floats.take(count as usize)?;
             open.read(backend, start, &mut weights)?;
-            let mut blocks = zeroed((count / elements * bytes) as usize)?;
+            let mut blocks = bytes_of_blocks.take((count / elements * bytes) as usize)?;
             quantize_blocks(backend, options, start, &weights, &mut blocks)?;
-            let mut decoded = zeroed_floats(count as usize)?;
+            let mut decoded = floats.take(count as usize)?;
             dequantize(backend, options.ggml_type, &blocks, &mut decoded);
             let column = (start % open.columns()) as usize;
             let partial = QuantizeFigures::of(backend, &weights, &decoded, options.importance, column);

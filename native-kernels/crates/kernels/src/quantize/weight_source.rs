@@ -3,7 +3,8 @@
 use crate::blocks::{GgmlType, dequantize};
 use crate::cpu::Backend;
 use crate::error::{KernelError, Result};
-use crate::files::{ByteRange, Source, zeroed};
+use crate::files::{ByteRange, Source};
+use crate::spare::Spare;
 
 /// In what order rows are taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +39,7 @@ pub struct OpenWeights {
     rows: u64,
     columns: u64,
     order: SourceOrder,
+    spare: Spare<u8>,
 }
 
 impl OpenWeights {
@@ -62,7 +64,8 @@ impl OpenWeights {
                 "{rows} rows are not {heads} groups of an even number of rows"
             )));
         }
-        Ok(Self { source, stored_type: from.stored_type, rows, columns: from.columns, order: from.order })
+        let (stored_type, columns, order) = (from.stored_type, from.columns, from.order);
+        Ok(Self { source, stored_type, rows, columns, order, spare: Spare::new() })
     }
 
     /// How many rows.
@@ -87,7 +90,7 @@ impl OpenWeights {
 
     /// Reads the weights from `start` on, in the order asked for. Start and length are whole blocks of the source.
     pub fn read(&self, backend: Backend, start: u64, out: &mut [f32]) -> Result<()> {
-        let mut stored = zeroed(self.stored_bytes(out.len() as u64) as usize)?;
+        let mut stored = self.spare.take(self.stored_bytes(out.len() as u64) as usize)?;
         match self.order {
             SourceOrder::Stored => self.source.read(self.stored_bytes(start), &mut stored)?,
             SourceOrder::HalvesToPairs { heads } => {

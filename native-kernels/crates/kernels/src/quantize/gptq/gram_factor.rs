@@ -90,9 +90,11 @@ fn reversed_matrix(gram: &[f32], columns: usize, order: &[u32], mean: f64, dampi
 
 /// Columns that are worked on together: their rows stay in a first-level cache.
 const PANEL: usize = 32;
-const _: () = assert!(PANEL.is_multiple_of(LANES) && PANEL.is_multiple_of(TILE));
+const _: () = assert!(PANEL.is_multiple_of(LANES) && PANEL.is_multiple_of(4));
 /// Independent sums.
 const LANES: usize = 8;
+/// Rows that are given to a thread together.
+const GROUP: usize = 4;
 
 /// The lower Cholesky factor in place; false where a pivot is not positive. The same at any thread count: each number is
 /// one dot product, in fixed lanes.
@@ -122,67 +124,112 @@ fn cholesky(context: &Context, matrix: &mut [f64], columns: usize) -> Result<boo
         }
         let panel = &panel[..];
         context.pool.install(|| {
-            rest.par_chunks_exact_mut(columns).for_each(|row| solve_row(backend, row, panel, first, width));
+            rest.par_chunks_mut(GROUP * columns)
+                .for_each(|rows| solve_rows(backend, rows, columns, panel, first, width));
         });
     }
     Ok(true)
 }
 
-/// A row's numbers in a panel's columns, from all earlier ones.
-fn solve_row(backend: Backend, row: &mut [f64], panel: &[f64], first: usize, width: usize) {
+/// Some rows' numbers in a panel's columns, from all earlier ones.
+fn solve_rows(backend: Backend, rows: &mut [f64], columns: usize, panel: &[f64], first: usize, width: usize) {
     match backend {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: the backend is only handed out where the processor has its instructions.
-        Backend::Avx512 => unsafe { solve_row_avx512(row, panel, first, width) },
+        Backend::Avx512 => unsafe { solve_rows_avx512(rows, columns, panel, first, width) },
         #[cfg(target_arch = "x86_64")]
         // SAFETY: as above.
-        Backend::Avx2 => unsafe { solve_row_avx2(row, panel, first, width) },
-        _ => solve_row_body(row, panel, first, width),
+        Backend::Avx2 => unsafe { solve_rows_avx2(rows, columns, panel, first, width) },
+        _ => solve_rows_body::<1, 4>(rows, columns, panel, first, width),
     }
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
-fn solve_row_avx512(row: &mut [f64], panel: &[f64], first: usize, width: usize) {
-    solve_row_body(row, panel, first, width);
+fn solve_rows_avx512(rows: &mut [f64], columns: usize, panel: &[f64], first: usize, width: usize) {
+    solve_rows_body::<4, 4>(rows, columns, panel, first, width);
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,bmi2")]
-fn solve_row_avx2(row: &mut [f64], panel: &[f64], first: usize, width: usize) {
-    solve_row_body(row, panel, first, width);
+fn solve_rows_avx2(rows: &mut [f64], columns: usize, panel: &[f64], first: usize, width: usize) {
+    solve_rows_body::<2, 2>(rows, columns, panel, first, width);
 }
 
-/// Columns whose dot products are taken side by side over what lies before the panel.
-const TILE: usize = 4;
+/// `TALL` rows by `WIDE` columns of the panel at a time, as many as there are registers for their sums. Each sum is the same
+/// whatever these are.
+#[inline(always)]
+fn solve_rows_body<const TALL: usize, const WIDE: usize>(
+    rows: &mut [f64],
+    columns: usize,
+    panel: &[f64],
+    first: usize,
+    width: usize,
+) {
+    let mut groups = rows.chunks_exact_mut(TALL * columns);
+    for group in &mut groups {
+        solve_tile_rows::<TALL, WIDE>(group, columns, panel, first, width);
+    }
+    for row in groups.into_remainder().chunks_exact_mut(columns) {
+        solve_tile_rows::<1, WIDE>(row, columns, panel, first, width);
+    }
+}
 
 #[inline(always)]
-fn solve_row_body(row: &mut [f64], panel: &[f64], first: usize, width: usize) {
-    let columns = row.len();
-    let mut done = [0.0; PANEL];
-    for tile in (0..width).step_by(TILE) {
-        let others: [&[f64]; TILE] =
-            std::array::from_fn(|index| &panel[(tile + index).min(width - 1) * columns..][..first]);
-        let mut sums = [[0.0; LANES]; TILE];
+fn solve_tile_rows<const TALL: usize, const WIDE: usize>(
+    rows: &mut [f64],
+    columns: usize,
+    panel: &[f64],
+    first: usize,
+    width: usize,
+) {
+    let mut done = [[0.0; PANEL]; TALL];
+    {
         // Panels begin at multiples of the lanes: nothing is left over.
-        let own = row[..first].as_chunks::<LANES>().0;
-        for (place, own) in own.iter().enumerate() {
-            for (other, sums) in others.iter().zip(&mut sums) {
-                let other = &other[place * LANES..][..LANES];
-                for lane in 0..LANES {
-                    sums[lane] += own[lane] * other[lane];
+        let own: [&[[f64; LANES]]; TALL] =
+            std::array::from_fn(|row| rows[row * columns..][..first].as_chunks::<LANES>().0);
+        for tile in (0..width).step_by(WIDE) {
+            let others: [&[[f64; LANES]]; WIDE] = std::array::from_fn(|index| {
+                panel[(tile + index).min(width - 1) * columns..][..first].as_chunks::<LANES>().0
+            });
+            let sums = tile_sums(own, others, first / LANES);
+            for (sums, done) in sums.iter().zip(&mut done) {
+                for (sums, done) in sums.iter().zip(&mut done[tile..]) {
+                    *done = sums.iter().sum();
                 }
             }
         }
-        for (sums, done) in sums.iter().zip(&mut done[tile..]) {
-            *done = sums.iter().sum();
+    }
+    for (row, done) in rows.chunks_exact_mut(columns).zip(&done) {
+        for column in 0..width {
+            let (end, other) = (first + column, &panel[column * columns..]);
+            let within = dot(&row[first..end], &other[first..end]);
+            row[end] = (row[end] - done[column] - within) / other[end];
         }
     }
-    for column in 0..width {
-        let (end, other) = (first + column, &panel[column * columns..]);
-        let within = dot(&row[first..end], &other[first..end]);
-        row[end] = (row[end] - done[column] - within) / other[end];
+}
+
+/// Lane by lane the dot products of each row with each other one.
+#[inline(always)]
+#[allow(clippy::needless_range_loop, reason = "an index walks through several arrays at once")]
+fn tile_sums<const TALL: usize, const WIDE: usize>(
+    own: [&[[f64; LANES]]; TALL],
+    others: [&[[f64; LANES]]; WIDE],
+    count: usize,
+) -> [[[f64; LANES]; WIDE]; TALL] {
+    let (own, others) = (own.map(|row| &row[..count]), others.map(|row| &row[..count]));
+    let mut sums = [[[0.0; LANES]; WIDE]; TALL];
+    for place in 0..count {
+        for index in 0..WIDE {
+            let other = others[index][place];
+            for row in 0..TALL {
+                for lane in 0..LANES {
+                    sums[row][index][lane] += own[row][place][lane] * other[lane];
+                }
+            }
+        }
     }
+    sums
 }
 
 #[inline(always)]
