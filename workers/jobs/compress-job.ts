@@ -41,7 +41,8 @@ import { allInputs, readRecipeInputs } from './recipe-inputs.ts';
 import { requireOutputRoom } from './require-output-room.ts';
 
 /** A run that ended with one of these would end so again: its partial output is of no use. */
-const HOPELESS = /^(VERIFY|FORMAT|MODEL|RECIPE|USAGE|TEXT|IMATRIX|NUMERICS|TOKENIZER|ALLOCATION)_/;
+const HOPELESS =
+  /^((VERIFY|FORMAT|MODEL|RECIPE|USAGE|TEXT|IMATRIX|NUMERICS|TOKENIZER|ALLOCATION)_|RESOURCE_MEMORY_LIMIT)/;
 
 /** What a compression needs of the engine beside its own work. */
 export interface CompressTools extends AllocationTools {
@@ -255,10 +256,7 @@ async function runItems(
     known: begun.records,
     onStart: ({ stage, label }) => tracker.stage(stage, label),
     onSkip: ({ work: bytes }) => tracker.skip(bytes),
-    onRecord: async ({ key }, record) => {
-      await begun.folder.journal.append({ type: 'item', key, record });
-      begun.records.set(key, record);
-    },
+    onRecord: ({ key }, record) => begun.folder.journal.append({ type: 'item', key, record }),
     onEnd: ({ work: bytes }) => tracker.settle(bytes),
   });
 }
@@ -278,9 +276,7 @@ async function endFailed(
   const code = error instanceof WorkbenchError ? error.code : 'BUG_UNEXPECTED';
   const isStopped = code === 'JOB_CANCELLED';
   if (begun) await recorder.failed(error);
-  // A failure before anything was done leaves nothing to go on with.
-  const hasWork = begun !== null && (isStopped || begun.records.size > 0);
-  const isKept = begun ? hasWork && !HOPELESS.test(code) : place.unfinished !== null;
+  const isKept = begun ? !HOPELESS.test(code) : place.unfinished !== null;
   if (isKept) place.leave();
   else await discardAfter(place, onEvent);
   const runId = begun?.runId ?? (resume ? place.unfinished?.runId : undefined);
