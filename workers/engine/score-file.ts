@@ -65,6 +65,12 @@ export async function hasScores(home: string, runId: string): Promise<boolean> {
   );
 }
 
+/** Of a run that was killed between its end and this. */
+export async function removeScores(home: string, runId: string): Promise<void> {
+  const path = scorePath(home, runId);
+  await wrapFileErrors('remove', path, () => rm(path, { force: true }));
+}
+
 /** Scores of `count` predictions; null where the file does not have them. */
 export async function readScores(
   home: string,

@@ -8,6 +8,7 @@ import { describeWholeRun } from '../engine/describe-run.ts';
 import type { CompressOptions, EvaluateOptions, JobOptions } from '../engine/job-options.ts';
 import { journalPath } from '../engine/journal.ts';
 import { readRunLine } from '../engine/read-journal.ts';
+import { removeScores } from '../engine/score-file.ts';
 import { findRun } from './find-run.ts';
 
 export interface ResumeOptions extends JobOptions {
@@ -42,7 +43,10 @@ export async function resumeRun(
 ): Promise<ResumeOutcome> {
   const runId = await findRun(home, id);
   const run = await describeWholeRun(home, runId, kernels);
-  if (run.state === 'done') return { command: null, run };
+  if (run.state === 'done') {
+    await removeScores(home, runId);
+    return { command: null, run };
+  }
   if (run.state === 'running') throw stillRunning(runId);
   const memoryLimitBytes = job.memoryLimitBytes ?? run.memoryLimitBytes;
   const again = { ...job, memoryLimitBytes, runId };
