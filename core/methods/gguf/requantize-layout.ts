@@ -1,11 +1,11 @@
 import { ModelError } from '../../errors.ts';
-import { decodableType, decodableTypes } from '../../formats/gguf/ggml-types.ts';
 import { readGgufArray, type GgufEntry, type GgufItem } from '../../formats/gguf/gguf-metadata.ts';
 import type { GgufScalarType, GgufValue } from '../../formats/gguf/gguf-writer.ts';
 import type { FileAccess } from '../../model/file-access.ts';
 import { GGUF_FAMILIES, isGgufArchitecture, type GgufArchitecture } from '../../model/gguf-families.ts';
 import { requireGgufConfig, type GgufModel, type GgufModelTensor } from '../../model/gguf-model.ts';
 import { quoted } from '../../quoted.ts';
+import { storedTensor } from './gguf-parts.ts';
 import type { GgufCandidate, GgufLayout } from './plan-gguf-export.ts';
 
 /** Said anew of the new file, or meant for the old one only. */
@@ -14,8 +14,7 @@ const NOT_KEPT = /^(general\.(file_type|quantization_version|alignment)|split\..
 /**
  * A GGUF file as the source of another one: every key of its metadata, and every tensor under its own name.
  *
- * @throws as `requireGgufConfig` and `readGgufArray`; ModelError MODEL_DTYPE_UNSUPPORTED for types that are not decoded,
- * MODEL_CONFIG_INVALID for lists of lists
+ * @throws as `requireGgufConfig`, `readGgufArray` and `storedTensor`; ModelError MODEL_CONFIG_INVALID for lists of lists
  */
 export async function layOutFromGguf(model: GgufModel, access: FileAccess): Promise<GgufLayout> {
   requireGgufConfig(model);
@@ -66,16 +65,8 @@ async function valueOf(
 }
 
 function candidateOf(tensor: GgufModelTensor, model: GgufModel, architecture: GgufArchitecture): GgufCandidate {
-  const { name, shape, type, place, file, offsetBytes, sizeBytes, elements } = tensor;
-  const decodable = decodableType(type);
-  if (decodable === null) {
-    throw new ModelError({
-      code: 'MODEL_DTYPE_UNSUPPORTED',
-      what: `Tensor ${quoted(name)} is of the type ${type}, which Lathe does not decode; it decodes ${decodableTypes()}.`,
-      where: { file, tensor: name },
-      whatToDo: 'Get the model in one of these types.',
-    });
-  }
+  const { name, shape, place, elements } = tensor;
+  const { source, type, order, heads, add } = storedTensor(tensor, model);
   const { modules, blockModules } = GGUF_FAMILIES[architecture];
   const [, layer, module = ''] = /^(?:blk\.(\d+)\.)?([a-z_]+)\.(?:weight|bias)$/.exec(name) ?? [];
   const isKnown = Object.hasOwn(layer === undefined ? modules : blockModules, module);
@@ -86,13 +77,7 @@ function candidateOf(tensor: GgufModelTensor, model: GgufModel, architecture: Gg
     canonicalName: place?.canonicalName ?? name,
     shape,
     elements,
-    source: {
-      ranges: [{ path: `${model.root}/${file}`, offsetBytes, sizeBytes }],
-      type: decodable,
-      columns: shape.length > 1 ? (shape[shape.length - 1] ?? 1) : (shape[0] ?? 1),
-      order: 'stored',
-      heads: 1,
-    },
-    stored: { order: place?.order ?? 'stored', heads: place?.heads ?? 1, add: place?.add ?? 0 },
+    source: { ranges: [source], type, columns: shape[shape.length - 1] ?? 1, order: 'stored', heads: 1 },
+    stored: { order, heads, add },
   };
 }
