@@ -1,6 +1,7 @@
 /** From an allocation's budget to a type for each tensor. */
 import type { QuantizationFacts } from '../../core/contract/lathe-file.ts';
 import type { QuantizeStep } from '../../core/contract/recipe.ts';
+import { KernelError } from '../../core/errors.ts';
 import { allocateLevels } from '../../core/methods/allocation/allocate-levels.ts';
 import {
   averageBitsOf,
@@ -89,7 +90,7 @@ export function allocateFormats(
       const layers = free.map((tensor) =>
         tensor.choices.map((choice, index) => ({
           cost: budget.costOf(tensor, choice),
-          error: errors.get(tensor.candidate.canonicalName)?.[index] ?? 0,
+          error: measuredError(errors, tensor.candidate.canonicalName, index),
         })),
       );
       const { levels, error, isExact } = allocateLevels(layers, budget.bytes);
@@ -102,6 +103,19 @@ export function allocateFormats(
       return { types, facts: { method: 'dp', averageBits, predictedKlDivergence: error, isExact } };
     },
   };
+}
+
+/** An error that was not measured must not count as none: the allocation would choose it first. */
+function measuredError(errors: ReadonlyMap<string, readonly number[]>, name: string, index: number): number {
+  const error = errors.get(name)?.[index];
+  if (error === undefined) {
+    throw new KernelError({
+      code: 'BUG_UNEXPECTED',
+      what: `The error of type ${index} of the tensor '${name}' was not measured.`,
+      whatToDo: 'This is a fault in Lathe: please report it with the text above.',
+    });
+  }
+  return error;
 }
 
 /** The largest format that all tensors can have within the budget. */
